@@ -1,0 +1,59 @@
+# `make` or `make help` lists the targets. Everything runs in .venv, made on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench db routes lock messages clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(VENV)/.runtime: requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.dev ## install the runtime and the test tools into .venv
+
+run: $(VENV)/.runtime ## start the whole product on http://127.0.0.1:3030
+	@exec $(BIN)/python app.py
+
+test: $(VENV)/.dev ## run the whole suite in parallel on its own embedded engines
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+lint: $(VENV)/.dev ## ruff (lint and format), mypy strict, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/architecture/test_imports.py
+
+format: $(VENV)/.dev ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## print the figures of docs/performance.md again
+	@$(BIN)/python -m bench.verify
+
+db: $(VENV)/.runtime ## bring the database to the newest migration
+	@$(BIN)/flask --app app db upgrade
+
+routes: $(VENV)/.runtime ## list every declared route with its roles, scope and gate
+	@$(BIN)/flask --app app declared-routes
+
+lock: $(VENV)/.dev ## compile the pinned requirements from the .in files
+	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.txt requirements.in
+	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-dev.txt requirements-dev.in
+
+messages: $(VENV)/.dev ## collect and compile the translations
+	@$(BIN)/pybabel --quiet extract -F babel.cfg -k N_ --sort-by-file --no-location --omit-header -o mealquest/translations/messages.pot .
+	@$(BIN)/pybabel --quiet update --ignore-obsolete --no-fuzzy-matching -i mealquest/translations/messages.pot -d mealquest/translations --omit-header
+	@$(BIN)/pybabel --quiet compile -d mealquest/translations
+
+clean: ## remove the virtual environment and the embedded engines' files
+	rm -rf $(VENV) .mealquest .mypy_cache .ruff_cache .pytest_cache .hypothesis
