@@ -1,0 +1,36 @@
+"""Alembic's entry: one connection as the owner, one transaction a migration, one at a time."""
+
+import sys
+from pathlib import Path
+
+from alembic import context
+from flask import current_app
+from sqlalchemy import create_engine, pool, text
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from mealquest import models  # noqa: F401 - registers every table
+from mealquest.core.db import Base, sqlalchemy_url
+
+MIGRATION_LOCK = 7_230_001  # any number of processes may start together; one migrates
+
+
+def migrate() -> None:
+    engine = create_engine(
+        sqlalchemy_url(current_app.config["MIGRATION_URL"]), poolclass=pool.NullPool
+    )
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+        connection.commit()
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            transaction_per_migration=True,
+            compare_type=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+    engine.dispose()
+
+
+migrate()
