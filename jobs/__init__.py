@@ -1,0 +1,1 @@
+"""RQ entry points, one module per feature: claim, delegate, report."""

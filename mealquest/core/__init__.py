@@ -1,0 +1,1 @@
+"""What every feature stands on: settings, transactions, money, time, ids, errors, keys."""

@@ -1,0 +1,89 @@
+"""Expected failures, in domain words. `web.problems` is the one place that knows their status.
+
+A message is part of the wire contract where a client compares it, so messages stay English;
+pages translate them. `code` is stable and UPPER_SNAKE; `facts` are safe to show.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one input field, by its wire name."""
+
+    field: str
+    message: str
+
+
+class AppError(Exception):
+    code: ClassVar[str] = "ERROR"
+
+    def __init__(self, message: str, *, code: str | None = None, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = code or self.code
+        self.facts = facts
+
+
+class Invalid(AppError):
+    """The request itself is wrong; sending it again unchanged cannot work."""
+
+    code = "INVALID_REQUEST"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        fields: tuple[FieldError, ...] = (),
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, code=code, **facts)
+        self.fields = fields
+
+
+class Unauthenticated(AppError):
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(AppError):
+    code = "FORBIDDEN"
+
+
+class NotFound(AppError):
+    code = "NOT_FOUND"
+
+
+class MethodNotAllowed(AppError):
+    code = "METHOD_NOT_ALLOWED"
+
+
+class Conflict(AppError):
+    code = "CONFLICT"
+
+
+class TooLarge(AppError):
+    code = "BODY_TOO_LARGE"
+
+
+class TooManyRequests(AppError):
+    """`retry_after` is in whole seconds and becomes the header of that name."""
+
+    code = "TOO_MANY_REQUESTS"
+
+    def __init__(self, message: str, *, retry_after: int, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class PolicyBlocked(Forbidden):
+    """The merchant's tenant policy does not let this operation through at the moment."""
+
+    code = "TENANT_WRITE_DISABLED"
+
+
+class Unavailable(AppError):
+    """Something we depend on does not answer; the same request may work later."""
+
+    code = "UNAVAILABLE"

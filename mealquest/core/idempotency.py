@@ -1,0 +1,133 @@
+"""One effect per key: the key, a hash of the request and the answer, written with the effect."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Index, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from mealquest.core.db import TenantRow, platform_transaction, stamp
+from mealquest.core.errors import Conflict
+from mealquest.core.wire import Input, View
+
+KEPT = timedelta(days=90)
+
+AnyView = TypeVar("AnyView", bound=View)
+
+
+class IdempotencyKey(TenantRow):
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index(None, "merchant_id", "created_at"),)
+
+    actor: Mapped[str] = mapped_column(primary_key=True)
+    route: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_hash: Mapped[str]
+    answer: Mapped[str | None]  # null only until the transaction that claimed it commits
+    created_at: Mapped[datetime] = stamp()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """A request that may be sent again: who, where, under which key, and what exactly."""
+
+    actor: str
+    route: str
+    key: str
+    request_hash: str
+
+
+class KeyReused(Conflict):
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class StillRunning(Conflict):
+    code = "IDEMPOTENCY_IN_PROGRESS"
+
+
+def request_hash(form: Input) -> str:
+    return hashlib.sha256(form.model_dump_json(by_alias=True).encode()).hexdigest()
+
+
+def claim(
+    session: Session, merchant_id: str, request: KeyedRequest, answers: type[AnyView]
+) -> AnyView | None:
+    """Take the key for this transaction; the stored answer when it was used before.
+
+    A second request with the same key waits here until the first one commits or gives up.
+
+    Raises:
+        KeyReused: the key was used for a request with another body.
+        StillRunning: the first request is still running after the lock timeout.
+    """
+    columns = ["merchant_id", "actor", "route", "key"]
+    values = {
+        "merchant_id": merchant_id,
+        "actor": request.actor,
+        "route": request.route,
+        "key": request.key,
+        "request_hash": request.request_hash,
+    }
+    try:
+        taken = session.scalar(
+            insert(IdempotencyKey)
+            .values(values)
+            .on_conflict_do_nothing(index_elements=columns)
+            .returning(IdempotencyKey.key)
+        )
+    except OperationalError as failure:
+        if getattr(failure.orig, "sqlstate", None) == "55P03":  # lock_not_available
+            raise StillRunning("a request with this Idempotency-Key is still running") from failure
+        raise
+    return None if taken else _replay(session, merchant_id, request, answers)
+
+
+def store(session: Session, merchant_id: str, request: KeyedRequest, view: View) -> None:
+    """Keep the answer beside the claim; it commits with the effect or not at all."""
+    session.execute(
+        update(IdempotencyKey).where(*_same(merchant_id, request)).values(answer=view.as_json())
+    )
+
+
+def purge_old(limit: int = 10_000) -> int:
+    """Forget keys past their time; returns how many. Part of the daily housekeeping."""
+    with platform_transaction("idempotency keys of every merchant grow old together") as session:
+        old = (
+            select(text("ctid"))
+            .select_from(IdempotencyKey)
+            .where(IdempotencyKey.created_at < func.now() - KEPT)
+            .limit(limit)
+        )
+        gone = session.execute(
+            delete(IdempotencyKey)
+            .where(text("ctid").in_(old))
+            .returning(IdempotencyKey.key)
+            .execution_options(synchronize_session=False)
+        )
+        return len(gone.all())
+
+
+def _replay(
+    session: Session, merchant_id: str, request: KeyedRequest, answers: type[AnyView]
+) -> AnyView:
+    row = session.execute(
+        select(IdempotencyKey.request_hash, IdempotencyKey.answer).where(
+            *_same(merchant_id, request)
+        )
+    ).one()
+    if row.request_hash != request.request_hash:
+        raise KeyReused("this Idempotency-Key was used for another request")
+    return answers.from_stored(row.answer)
+
+
+def _same(merchant_id: str, request: KeyedRequest) -> list[ColumnElement[bool]]:
+    return [
+        IdempotencyKey.merchant_id == merchant_id,
+        IdempotencyKey.actor == request.actor,
+        IdempotencyKey.route == request.route,
+        IdempotencyKey.key == request.key,
+    ]

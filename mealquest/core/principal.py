@@ -1,0 +1,39 @@
+"""Who acts: a role and a name at one merchant, whatever credential proved it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    CUSTOMER = "CUSTOMER"
+    CLERK = "CLERK"
+    MANAGER = "MANAGER"
+    OWNER = "OWNER"
+    OPERATOR = "OPERATOR"  # runs the platform, crosses merchants
+    APPLICANT = "OWNER_PENDING"  # proved a phone that no merchant knows: may only onboard
+    SYSTEM = "SYSTEM"  # jobs, gateways and bootstrap; never signs in
+
+
+MERCHANT = frozenset({Role.CLERK, Role.MANAGER, Role.OWNER})
+MANAGEMENT = frozenset({Role.MANAGER, Role.OWNER})
+CASHIER = MERCHANT | {Role.CUSTOMER}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The caller. `subject` is an operatorId, a userId, or a proved phone for an applicant."""
+
+    role: Role
+    subject: str
+    merchant_id: str | None = None
+    name: str = ""
+
+    @property
+    def actor(self) -> str:
+        """Stable name of the caller inside a merchant, part of every idempotency key."""
+        return f"{'customer' if self.role is Role.CUSTOMER else 'staff'}:{self.subject}"
+
+
+SYSTEM = Principal(Role.SYSTEM, "system")
+BOOTSTRAP = Principal(Role.SYSTEM, "bootstrap")
+ANONYMOUS = Principal(Role.SYSTEM, "anonymous")

@@ -1,0 +1,156 @@
+"""One settings object, read once from the environment and `.env`; every problem in one message."""
+
+import base64
+import binascii
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEV_JWT_SECRET = "mealquest-dev-secret"
+DEV_CALLBACK_SECRET = "mealquest-payment-callback-secret"
+DEV_ENCRYPTION_KEYS = "dev:" + base64.b64encode(b"mealquest development key 32 byt").decode()
+
+
+class Profile(StrEnum):
+    DEV = "dev"
+    TEST = "test"
+    STAGING = "staging"
+    PROD = "prod"
+
+
+class ConfigurationError(Exception):
+    """The environment does not make a working product; the message lists every problem."""
+
+
+def _either(*names: str) -> Any:
+    return AliasChoices(*names)
+
+
+class Settings(BaseSettings):
+    """Names and meanings are listed in `.env.example`."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
+
+    profile: Profile = Field(Profile.DEV, validation_alias="MQ_ENV")
+    host: str = Field("", validation_alias="HOST")
+    port: int = Field(3030, ge=1, le=65535, validation_alias="PORT")
+    public_base_url: str = Field("", validation_alias="MQ_PUBLIC_BASE_URL")
+    data_dir: Path = Field(Path(".mealquest"), validation_alias="MQ_DATA_DIR")
+    run_worker: bool = Field(True, validation_alias="MQ_RUN_WORKER")
+    web_workers: int = Field(2, ge=1, le=64, validation_alias="MQ_WEB_WORKERS")
+    web_threads: int = Field(32, ge=1, le=1000, validation_alias="MQ_WEB_THREADS")
+
+    db_url: str = Field("", validation_alias=_either("MQ_DB_URL", "DATABASE_URL"))
+    db_admin_url: str = Field("", validation_alias="MQ_DB_ADMIN_URL")
+    db_auto_create: bool = Field(True, validation_alias="MQ_DB_AUTO_CREATE")
+    db_schema: str = Field("public", pattern="^[a-z_][a-z0-9_]*$", validation_alias="MQ_DB_SCHEMA")
+    db_pool_max: int = Field(5, ge=1, le=500, validation_alias="MQ_DB_POOL_MAX")
+    redis_url: str = Field("", validation_alias=_either("MQ_REDIS_URL", "REDIS_URL"))
+
+    jwt_secret: str = Field(DEV_JWT_SECRET, validation_alias="MQ_JWT_SECRET")
+    payment_callback_secret: str = Field(
+        DEV_CALLBACK_SECRET, validation_alias="MQ_PAYMENT_CALLBACK_SECRET"
+    )
+    encryption_keys: str = Field(DEV_ENCRYPTION_KEYS, validation_alias="MQ_ENCRYPTION_KEYS")
+    onboard_secret: str = Field("", validation_alias="MQ_ONBOARD_SECRET")
+    admin_api_key: str = Field("", validation_alias="MQ_ADMIN_API_KEY")
+
+    sms_webhook_url: str = Field("", validation_alias="MQ_SMS_WEBHOOK_URL")
+    rate_limits: bool | None = Field(None, validation_alias="MQ_RATE_LIMITS")
+    trusted_proxies: int = Field(0, ge=0, le=10, validation_alias="MQ_TRUSTED_PROXIES")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", validation_alias="MQ_LOG_LEVEL"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        problems = [*self._key_problems(), *self._secret_problems(), *self._url_problems()]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _key_problems(self) -> list[str]:
+        try:
+            self._parse_keys()
+        except (ValueError, binascii.Error):
+            return ["MQ_ENCRYPTION_KEYS must be a comma list of id:base64key, 32 bytes each"]
+        return []
+
+    def _secret_problems(self) -> list[str]:
+        if self.is_development:
+            return []
+        defaults = {
+            "MQ_JWT_SECRET": (self.jwt_secret, DEV_JWT_SECRET),
+            "MQ_PAYMENT_CALLBACK_SECRET": (self.payment_callback_secret, DEV_CALLBACK_SECRET),
+            "MQ_ENCRYPTION_KEYS": (self.encryption_keys, DEV_ENCRYPTION_KEYS),
+        }
+        return [
+            f"{name} is mandatory in {self.profile} and must differ from the development default"
+            for name, (value, default) in defaults.items()
+            if value == default
+        ]
+
+    def _url_problems(self) -> list[str]:
+        problems = []
+        for name, url, schemes in (
+            ("MQ_DB_URL", self.db_url, ("postgresql", "postgres")),
+            ("MQ_DB_ADMIN_URL", self.db_admin_url, ("postgresql", "postgres")),
+            ("MQ_REDIS_URL", self.redis_url, ("redis", "rediss", "unix")),
+            ("MQ_SMS_WEBHOOK_URL", self.sms_webhook_url, ("http", "https")),
+            ("MQ_PUBLIC_BASE_URL", self.public_base_url, ("http", "https")),
+        ):
+            scheme = url.split("://", 1)[0].split("+", 1)[0]
+            if url and ("://" not in url or scheme not in schemes):
+                problems.append(f"{name} must be a URL that starts with {schemes[0]}://")
+        return problems
+
+    def _parse_keys(self) -> dict[str, bytes]:
+        keys = {}
+        for entry in self.encryption_keys.split(","):
+            key_id, _, encoded = entry.strip().partition(":")
+            key = base64.b64decode(encoded, validate=True)
+            if not key_id or len(key) != 32:
+                raise ValueError(key_id)
+            keys[key_id] = key
+        return keys
+
+    @cached_property
+    def keyring(self) -> dict[str, bytes]:
+        """Encryption keys by id, in order: the first one encrypts, all decrypt."""
+        return self._parse_keys()
+
+    @property
+    def is_development(self) -> bool:
+        return self.profile in {Profile.DEV, Profile.TEST}
+
+    @property
+    def bind_host(self) -> str:
+        return self.host or ("127.0.0.1" if self.profile is Profile.DEV else "0.0.0.0")  # noqa: S104 - documented default
+
+    @property
+    def base_url(self) -> str:
+        return (self.public_base_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def throttles(self) -> bool:
+        """Whether rate limits apply: always, except in the test profile or when switched off."""
+        return self.profile is not Profile.TEST if self.rate_limits is None else self.rate_limits
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the environment. ConfigurationError lists every problem, one a line."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as failure:
+        lines = ["MealQuest cannot start; these settings need attention:"]
+        for error in failure.errors():
+            where = ".".join(str(part) for part in error["loc"])
+            text = error["msg"].removeprefix("Value error, ")
+            lines += [f"  - {where + ': ' if where else ''}{line}" for line in text.splitlines()]
+        raise ConfigurationError("\n".join(lines)) from None

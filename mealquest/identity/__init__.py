@@ -1,0 +1,1 @@
+"""People: staff, customers, phone codes, tokens."""

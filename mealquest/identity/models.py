@@ -1,0 +1,80 @@
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
+
+from mealquest.core.db import ControlRow, TenantRow, stamp
+from mealquest.core.principal import Role
+
+
+class Staff(TenantRow):
+    """Somebody who works for a merchant. Removed staff keep their row, for the audit."""
+
+    __tablename__ = "staff"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[Role]
+    name: Mapped[str]
+    phone: Mapped[str | None]  # encrypted
+    removed_at: Mapped[datetime | None]
+    token_epoch: Mapped[int] = mapped_column(server_default=text("0"))  # part of every token
+    tokens_valid_after: Mapped[datetime] = stamp()  # for tokens minted elsewhere
+    created_at: Mapped[datetime] = stamp()
+
+
+class StaffPhone(ControlRow):
+    """Which merchants know a phone as staff. Read before anybody is signed in."""
+
+    __tablename__ = "staff_phones"
+
+    phone_hash: Mapped[str] = mapped_column(primary_key=True)
+    merchant_id: Mapped[str] = mapped_column(primary_key=True)
+    staff_id: Mapped[str]
+
+
+class Customer(TenantRow):
+    """A customer of one merchant; the same person at two merchants is two customers."""
+
+    __tablename__ = "customers"
+    __table_args__ = (
+        Index(None, "merchant_id", "phone_hash", unique=True),
+        Index(None, "merchant_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    display_name: Mapped[str]
+    phone: Mapped[str | None]  # encrypted
+    phone_hash: Mapped[str | None]
+    phone_last4: Mapped[str | None]
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    fragments: Mapped[dict[str, Any]]
+    deleted_at: Mapped[datetime | None]
+    token_epoch: Mapped[int] = mapped_column(server_default=text("0"))
+    tokens_valid_after: Mapped[datetime] = stamp()
+    created_at: Mapped[datetime] = stamp()
+
+
+class PhoneCode(ControlRow):
+    """The one outstanding code of a phone; a new request replaces it."""
+
+    __tablename__ = "phone_codes"
+
+    phone_hash: Mapped[str] = mapped_column(primary_key=True)
+    code_hash: Mapped[str]
+    expires_at: Mapped[datetime]
+    tries_left: Mapped[int]
+    used_at: Mapped[datetime | None]
+    choice_until: Mapped[datetime | None]  # a used code may still choose among merchants
+    created_at: Mapped[datetime] = stamp()
+
+
+class LookupKey(ControlRow):
+    """The key under which phones are hashed for look-ups, itself encrypted by the keyring."""
+
+    __tablename__ = "lookup_keys"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    wrapped: Mapped[str]

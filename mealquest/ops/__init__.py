@@ -1,0 +1,1 @@
+"""For whoever runs the product: health, metrics, the development outbox, API documentation."""

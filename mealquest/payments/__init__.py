@@ -1,0 +1,1 @@
+"""Smart deduction: quote an order, take it once, show what happened."""

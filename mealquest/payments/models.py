@@ -1,0 +1,46 @@
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mealquest.core.db import TenantRow, stamp, stored
+from mealquest.core.money import Currency
+from mealquest.payments.domain import PaymentStatus
+
+
+class Payment(TenantRow):
+    """One order taken. Its parts say where the money came from and sum to the order."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["merchant_id", "customer_id"], ["customers.merchant_id", "customers.id"]
+        ),
+        CheckConstraint(
+            "voucher_minor + bonus_minor + principal_minor + silver_minor + external_minor"
+            " = order_minor AND order_minor > 0",
+            name="parts_sum_to_order",
+        ),
+        CheckConstraint(
+            "refunded_minor >= 0 AND refunded_minor <= order_minor", name="refund_in_range"
+        ),
+        Index(None, "merchant_id", "created_at", "id"),
+        Index(None, "merchant_id", "customer_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[str]
+    status: Mapped[PaymentStatus] = mapped_column(stored(PaymentStatus))
+    currency: Mapped[Currency]
+    order_minor: Mapped[int]
+    voucher_minor: Mapped[int]
+    bonus_minor: Mapped[int]
+    principal_minor: Mapped[int]
+    silver_minor: Mapped[int]
+    external_minor: Mapped[int]
+    refunded_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    voucher_id: Mapped[str | None]
+    quote: Mapped[dict[str, Any]]  # what the counter showed, as sent
+    taken_by: Mapped[str]
+    created_at: Mapped[datetime] = stamp()

@@ -1,0 +1,1 @@
+"""Merchants: who they are, their settings, and the policy that may hold their operations back."""

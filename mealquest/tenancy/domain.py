@@ -1,0 +1,72 @@
+"""Tenant policy: which operations a merchant's policy holds back, and how."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class RefundPolicy(StrEnum):
+    CLAWBACK = "CLAWBACK"  # the gifted share of a refund is taken back
+    RESTORE = "RESTORE"  # each part returns to where it came from
+
+
+class Operation(StrEnum):
+    """What a tenant policy can name. Every mutating route is declared with one."""
+
+    PAYMENT_VERIFY = "PAYMENT_VERIFY"
+    PAYMENT_REFUND = "PAYMENT_REFUND"
+    WALLET_TOP_UP = "WALLET_TOP_UP"
+    CUSTOMER_CREATE = "CUSTOMER_CREATE"
+    CUSTOMER_SIGN_IN = "CUSTOMER_SIGN_IN"
+    MERCHANT_SETTINGS_SET = "MERCHANT_SETTINGS_SET"
+    INVOICE_ISSUE = "INVOICE_ISSUE"
+    PROPOSAL_CONFIRM = "PROPOSAL_CONFIRM"
+    KILL_SWITCH_SET = "KILL_SWITCH_SET"
+    TCA_TRIGGER = "TCA_TRIGGER"
+    PRIVACY_CANCEL = "PRIVACY_CANCEL"
+    STRATEGY_CHAT_WRITE = "STRATEGY_CHAT_WRITE"
+    STRATEGY_PROPOSAL_CREATE = "STRATEGY_PROPOSAL_CREATE"
+    CAMPAIGN_STATUS_SET = "CAMPAIGN_STATUS_SET"
+    FIRE_SALE_CREATE = "FIRE_SALE_CREATE"
+    SUPPLIER_VERIFY = "SUPPLIER_VERIFY"
+    ALLIANCE_CONFIG_SET = "ALLIANCE_CONFIG_SET"
+    ALLIANCE_SYNC_USER = "ALLIANCE_SYNC_USER"
+    CONTRACT_APPLY = "CONTRACT_APPLY"
+    AUDIT_QUERY = "AUDIT_QUERY"
+    WS_CONNECT = "WS_CONNECT"
+    WS_STATUS_QUERY = "WS_STATUS_QUERY"
+
+
+READS = frozenset({Operation.AUDIT_QUERY, Operation.WS_CONNECT, Operation.WS_STATUS_QUERY})
+REALTIME = frozenset({Operation.WS_CONNECT, Operation.WS_STATUS_QUERY})
+# What a frozen merchant may still do: stop its campaigns.
+PASSES_FREEZE = READS | {Operation.KILL_SWITCH_SET}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    limit: int
+    window_ms: int = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPolicy:
+    write_enabled: bool = True
+    ws_enabled: bool = True
+    limits: dict[str, Limit] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    code: str
+    message: str
+
+
+def refusal(policy: TenantPolicy, operation: Operation) -> Refusal | None:
+    """Why the policy's switches hold this operation back; None when they let it pass."""
+    if not policy.write_enabled and operation not in PASSES_FREEZE:
+        return Refusal("TENANT_WRITE_DISABLED", "merchant is read-only during migration")
+    if not policy.ws_enabled and operation in REALTIME:
+        return Refusal(
+            "TENANT_REALTIME_DISABLED", "merchant realtime channel is disabled during migration"
+        )
+    return None

@@ -1,0 +1,46 @@
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mealquest.core.db import ControlRow, TenantRow, stamp, stored
+from mealquest.core.money import Currency
+from mealquest.tenancy.domain import RefundPolicy
+
+
+class Merchant(ControlRow):
+    """That a merchant exists and what it is called. Its shop's data are tenant rows."""
+
+    __tablename__ = "merchants"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    email: Mapped[str | None]
+    created_at: Mapped[datetime] = stamp()
+
+
+class MerchantSettings(TenantRow):
+    __tablename__ = "merchant_settings"
+    __table_args__ = (CheckConstraint("budget_cap_minor > 0", name="budget_cap_positive"),)
+
+    name: Mapped[str]  # beside merchants.name, so that one payment reads one database
+    currency: Mapped[Currency]
+    time_zone: Mapped[str]
+    locale: Mapped[str]
+    refund_policy: Mapped[RefundPolicy] = mapped_column(stored(RefundPolicy))
+    budget_cap_minor: Mapped[int]
+    kill_switch_enabled: Mapped[bool] = mapped_column(server_default=text("false"))
+    cluster_id: Mapped[str]
+    onboarded_at: Mapped[datetime] = stamp()
+
+
+class TenantPolicyRow(TenantRow):
+    """Absent row: everything is allowed. `limits` maps an operation to {limit, windowMs}."""
+
+    __tablename__ = "tenant_policies"
+
+    write_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    ws_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    limits: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    updated_at: Mapped[datetime] = stamp()

@@ -1,0 +1,1 @@
+"""Stored value: balances, bonus lots, vouchers, and the double-entry ledger under them."""

@@ -1,0 +1,163 @@
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Numeric, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mealquest.core.db import TenantRow, stamp, stored
+from mealquest.core.money import Currency
+from mealquest.wallet.domain import VoucherStatus, VoucherType
+
+
+class EntryKind(StrEnum):
+    OPENING = "OPENING"  # balances a customer had before the ledger began
+    TOP_UP = "TOP_UP"
+    PAYMENT = "PAYMENT"
+    BONUS_EXPIRY = "BONUS_EXPIRY"
+
+
+class TopUpMethod(StrEnum):
+    CASH = "CASH"
+    CARD = "CARD"
+    TRANSFER = "TRANSFER"
+    OTHER = "OTHER"
+
+
+def _customer_key() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["merchant_id", "customer_id"], ["customers.merchant_id", "customers.id"]
+    )
+
+
+class Wallet(TenantRow):
+    """One customer's balances at one merchant; each balance equals its ledger sum.
+
+    Its row lock guards the customer's bonus lots and vouchers too: take it first, always.
+    """
+
+    __tablename__ = "wallets"
+    __table_args__ = (
+        _customer_key(),
+        CheckConstraint(
+            "principal_minor >= 0 AND bonus_minor >= 0 AND silver_minor >= 0", name="not_negative"
+        ),
+    )
+
+    customer_id: Mapped[str] = mapped_column(primary_key=True)
+    currency: Mapped[Currency]
+    principal_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    bonus_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    silver_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    created_at: Mapped[datetime] = stamp()
+
+
+class BonusLot(TenantRow):
+    """Bonus granted at once, spent soonest expiry first; the lots left sum to the bonus balance."""
+
+    __tablename__ = "bonus_lots"
+    __table_args__ = (
+        _customer_key(),
+        CheckConstraint("left_minor >= 0 AND left_minor <= granted_minor", name="left_in_range"),
+        Index(None, "merchant_id", "customer_id", postgresql_where=text("left_minor > 0")),
+        Index(
+            None,
+            "merchant_id",
+            "expires_at",
+            postgresql_where=text("left_minor > 0 AND expires_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[str]
+    granted_minor: Mapped[int]
+    left_minor: Mapped[int]
+    expires_at: Mapped[datetime | None]
+    granted_by: Mapped[str]  # the ledger entry that brought it
+    created_at: Mapped[datetime] = stamp()
+
+
+class Voucher(TenantRow):
+    __tablename__ = "vouchers"
+    __table_args__ = (
+        _customer_key(),
+        CheckConstraint("value_minor >= 0 AND min_spend_minor >= 0", name="not_negative"),
+        CheckConstraint("discount_rate > 0 AND discount_rate < 1", name="rate_in_range"),
+        Index(None, "merchant_id", "customer_id", postgresql_where=text("status = 'ACTIVE'")),
+        Index(None, "merchant_id", "expires_at", postgresql_where=text("status = 'ACTIVE'")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[str]
+    type: Mapped[VoucherType] = mapped_column(stored(VoucherType))
+    name: Mapped[str]
+    value_minor: Mapped[int]
+    min_spend_minor: Mapped[int]
+    discount_rate: Mapped[Decimal | None] = mapped_column(Numeric(5, 4))
+    status: Mapped[VoucherStatus] = mapped_column(stored(VoucherStatus))
+    expires_at: Mapped[datetime]
+    granted_by: Mapped[str]  # what brought it: a campaign, a person, the demo data
+    used_by: Mapped[str | None]  # the payment that spent it
+    created_at: Mapped[datetime] = stamp()
+
+
+class LedgerEntry(TenantRow):
+    """One movement of money: append-only, its postings are its substance."""
+
+    __tablename__ = "ledger_entries"
+    __table_args__ = (
+        _customer_key(),
+        Index(None, "merchant_id", "kind", "reference", unique=True),
+        Index(None, "merchant_id", "customer_id", "created_at", "id"),
+        Index(None, "merchant_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[EntryKind] = mapped_column(stored(EntryKind))
+    reference: Mapped[str]  # the payment, top-up or lot it is about; once per kind
+    customer_id: Mapped[str]
+    amount_minor: Mapped[int]
+    currency: Mapped[Currency]
+    details: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = stamp()
+
+
+class LedgerPosting(TenantRow):
+    """`amount_minor` moved from one account to another: two ends, so it always balances."""
+
+    __tablename__ = "ledger_postings"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["merchant_id", "entry_id"], ["ledger_entries.merchant_id", "ledger_entries.id"]
+        ),
+        CheckConstraint("amount_minor > 0", name="positive"),
+        CheckConstraint("source <> destination", name="two_ends"),
+        Index(None, "merchant_id", "source", "entry_id"),
+        Index(None, "merchant_id", "destination", "entry_id"),
+    )
+
+    entry_id: Mapped[str] = mapped_column(primary_key=True)
+    line: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str]
+    destination: Mapped[str]
+    amount_minor: Mapped[int]
+
+
+class TopUp(TenantRow):
+    __tablename__ = "top_ups"
+    __table_args__ = (
+        _customer_key(),
+        CheckConstraint("amount_minor > 0 AND bonus_minor >= 0", name="amounts"),
+        Index(None, "merchant_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[str]
+    entry_id: Mapped[str]
+    amount_minor: Mapped[int]
+    bonus_minor: Mapped[int]
+    method: Mapped[TopUpMethod] = mapped_column(stored(TopUpMethod))
+    note: Mapped[str]
+    taken_by: Mapped[str]
+    created_at: Mapped[datetime] = stamp()
