@@ -523,7 +523,8 @@ def _create_tables() -> None:
             name=op.f("ck_payments_refund_in_range"),
         ),
         sa.CheckConstraint(
-            "voucher_minor + bonus_minor + principal_minor + silver_minor + external_minor = order_minor AND order_minor > 0",
+            "voucher_minor + bonus_minor + principal_minor + silver_minor + external_minor"
+            " = order_minor AND order_minor > 0",
             name=op.f("ck_payments_parts_sum_to_order"),
         ),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,45 @@
+"""Put the product together: settings, database, bells, the frame, every feature's routes."""
+
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import Migrate
+
+from mealquest import models  # noqa: F401 - registers every table
+from mealquest.core import db as database
+from mealquest.core.bells import Bells
+from mealquest.core.crypto import Keyring
+from mealquest.core.settings import Settings
+from mealquest.core.telemetry import configure_logging
+
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: str) -> Flask:
+    """The application over one database and one Redis, which the caller has found or started."""
+    configure_logging(settings.log_level)
+    app = Flask("mealquest", root_path=str(ROOT), static_folder=None)
+    app.config["SETTINGS"] = settings
+    app.extensions["keyring"] = Keyring(settings.keyring)
+    _connect(app, settings, db_url, admin_url, redis_url)
+    return app
+
+
+def _connect(app: Flask, settings: Settings, db_url: str, admin_url: str, redis_url: str) -> None:
+    connect_args = {"application_name": "mealquest", "connect_timeout": 5}
+    if settings.db_schema != "public":
+        connect_args["options"] = f"-csearch_path={settings.db_schema}"
+    app.config["SQLALCHEMY_DATABASE_URI"] = database.sqlalchemy_url(db_url)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "pool_size": settings.db_pool_max,
+        "max_overflow": 0,
+        "pool_timeout": 10,
+        "pool_pre_ping": True,
+        "connect_args": connect_args,
+    }
+    app.config["MIGRATION_URL"] = admin_url
+    database.db.init_app(app)
+    Migrate(app, database.db, directory=str(ROOT / "migrations"))
+    app.extensions["bells"] = Bells(redis_url)
+    database.ring_with(app.extensions["bells"].ring)

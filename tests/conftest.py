@@ -1,0 +1,93 @@
+"""One database and one Redis number per test worker, migrated once, emptied before each test.
+
+`MQ_TEST_DB_URL` (a role that may create databases and roles) and `MQ_TEST_REDIS_URL` point the
+suite at other servers; without them it starts its own embedded ones.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+
+from mealquest.application import create_app
+from mealquest.core.settings import Profile, Settings
+
+JWT_SECRET = "test-jwt-secret-of-32-bytes-at-least"
+
+
+def _number(worker: str) -> int:
+    return int(worker.removeprefix("gw")) if worker.startswith("gw") else 0
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory, worker_id) -> Iterator[tuple[str, str]]:
+    """URLs of a PostgreSQL superuser-or-owner and of a Redis, shared by all workers."""
+    db, redis = os.environ.get("MQ_TEST_DB_URL", ""), os.environ.get("MQ_TEST_REDIS_URL", "")
+    with ExitStack() as stack:
+        if not (db and redis):
+            from mealquest.engines.service import running
+
+            shared = tmp_path_factory.getbasetemp()
+            if worker_id != "master":
+                shared = shared.parent  # the base of the whole run, common to its workers
+            found = stack.enter_context(running(Path(shared) / "engines", fast=True))
+            db, redis = db or found.admin_db_url, redis or found.redis_url
+        yield db, redis
+
+
+@pytest.fixture(scope="session")
+def app(servers, worker_id) -> Iterator[Flask]:
+    admin, redis = servers
+    name = f"mq_test_{worker_id}_{os.getpid()}"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0 ENCODING UTF8')
+    base = admin.rsplit("/", 1)[0]
+    owner = f"{base}/{name}"
+    app = create_app(
+        Settings(
+            _env_file=None,
+            profile=Profile.TEST,
+            jwt_secret=JWT_SECRET,
+            db_pool_max=60,
+            log_level="WARNING",
+        ),
+        db_url=owner,
+        admin_url=owner,
+        redis_url=f"{redis.rsplit('/', 1)[0]}/{_number(worker_id)}",
+    )
+    app.config["TESTING"] = True
+    with app.app_context():
+        upgrade()
+        yield app
+        from mealquest.core.db import db
+
+        db.engine.dispose()
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(autouse=True)
+def _app_context(request) -> Iterator[None]:
+    """Tests that use the database run inside the application, on empty tables."""
+    if "app" not in request.fixturenames:
+        yield
+        return
+    app = request.getfixturevalue("app")
+    _empty(app)
+    app.extensions["bells"].connection.flushdb()
+    with app.app_context():
+        yield
+
+
+def _empty(app: Flask) -> None:
+    from mealquest.core.db import Base
+
+    tables = ", ".join(Base.metadata.tables)
+    with psycopg.connect(app.config["MIGRATION_URL"], autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '10s'")
+        connection.execute(f"TRUNCATE {tables}")
