@@ -5,24 +5,38 @@ from pathlib import Path
 from flask import Flask
 from flask_migrate import Migrate
 
-from mealquest import models  # noqa: F401 - registers every table
+from mealquest import cli, models  # noqa: F401 - registers every table
 from mealquest.core import db as database
 from mealquest.core.bells import Bells
 from mealquest.core.crypto import Keyring
 from mealquest.core.settings import Settings
 from mealquest.core.telemetry import configure_logging
-
+from mealquest.identity.views import feature as identity
+from mealquest.onboarding.views import feature as onboarding
+from mealquest.ops.views import feature as ops
+from mealquest.payments.views import feature as payments
+from mealquest.tenancy.views import feature as tenancy
+from mealquest.wallet.views import feature as wallet
+from mealquest.web import install as web
 
 ROOT = Path(__file__).resolve().parent.parent
+FEATURES = (tenancy, identity, wallet, payments, onboarding, ops)
 
 
 def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: str) -> Flask:
     """The application over one database and one Redis, which the caller has found or started."""
     configure_logging(settings.log_level)
-    app = Flask("mealquest", root_path=str(ROOT), static_folder=None)
+    app = Flask(
+        "mealquest",
+        root_path=str(ROOT),
+        static_folder=None,
+        template_folder=str(ROOT / "templates"),
+    )
     app.config["SETTINGS"] = settings
     app.extensions["keyring"] = Keyring(settings.keyring)
     _connect(app, settings, db_url, admin_url, redis_url)
+    web.install(app, FEATURES, settings, redis_url, ROOT)
+    cli.install(app)
     return app
 
 

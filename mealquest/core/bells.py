@@ -30,12 +30,17 @@ class Bells:
     """Enqueues at most one waiting job per bell; a Redis that is away is logged, never raised."""
 
     def __init__(self, redis_url: str) -> None:
+        self._url = redis_url
         self.connection = redis.Redis.from_url(
             redis_url, socket_timeout=1, socket_connect_timeout=1
         )
         self.queue = Queue(QUEUE, connection=self.connection, serializer=JSONSerializer)
         self._rung: dict[str, float] = {}
         self._lock = threading.Lock()
+
+    def connection_for_worker(self) -> redis.Redis:
+        """A connection that may block while it waits for work."""
+        return redis.Redis.from_url(self._url, socket_connect_timeout=5)
 
     def ring(self, bell: str) -> None:
         if self._too_soon(bell):

@@ -12,8 +12,19 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Enum, MetaData, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Enum,
+    MetaData,
+    NullPool,
+    Text,
+    create_engine,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -62,26 +73,26 @@ class Base(DeclarativeBase):
         Currency: stored(Currency),
         Role: stored(Role),
     }
-    kind: ClassVar[TableKind]
+    table_kind: ClassVar[TableKind]
 
 
 class TenantRow(Base):
     """A row of one merchant: `merchant_id` leads its primary key and every other key."""
 
     __abstract__ = True
-    kind = TableKind.TENANT
+    table_kind = TableKind.TENANT
 
     merchant_id: Mapped[str] = mapped_column(primary_key=True, sort_order=-2)
 
 
 class ControlRow(Base):
     __abstract__ = True
-    kind = TableKind.CONTROL
+    table_kind = TableKind.CONTROL
 
 
 class ReferenceRow(Base):
     __abstract__ = True
-    kind = TableKind.REFERENCE
+    table_kind = TableKind.REFERENCE
 
 
 def stamp() -> Mapped[datetime]:
@@ -134,6 +145,22 @@ def platform_transaction(reason: str) -> Iterator[Session]:
 
 
 @contextmanager
+def transaction_aside() -> Iterator[Session]:
+    """One short transaction on control tables beside the one that may be open.
+
+    It has a connection of its own, outside the pool: it cannot wait for the pool's last one, and
+    what it writes stays, whatever becomes of the caller's. For what a process reads once.
+    """
+    options = current_app.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    engine = create_engine(
+        db.engine.url, poolclass=NullPool, connect_args=options.get("connect_args", {})
+    )
+    with Session(engine) as session, session.begin():
+        session.execute(_OPEN, _opening(APP_ROLE, frozenset()))
+        yield session
+
+
+@contextmanager
 def _opened(role: str, merchants: frozenset[str]) -> Iterator[Session]:
     if _scope.get() is not None:
         raise RuntimeError("a transaction is open already: pass its session on")
@@ -141,22 +168,23 @@ def _opened(role: str, merchants: frozenset[str]) -> Iterator[Session]:
     try:
         with Session(db.engine, expire_on_commit=False) as session:
             with session.begin():
-                session.execute(
-                    _OPEN,
-                    {
-                        "role": role,
-                        "merchants": ",".join(sorted(merchants)),
-                        "lock": LOCK_TIMEOUT,
-                        "statement": STATEMENT_TIMEOUT,
-                        "idle": IDLE_TIMEOUT,
-                    },
-                )
+                session.execute(_OPEN, _opening(role, merchants))
                 yield session
             bells = session.info.get("bells", ())
     finally:
         _scope.reset(token)
     for bell in bells:
         _ring(bell)
+
+
+def _opening(role: str, merchants: frozenset[str]) -> dict[str, str]:
+    return {
+        "role": role,
+        "merchants": ",".join(sorted(merchants)),
+        "lock": LOCK_TIMEOUT,
+        "statement": STATEMENT_TIMEOUT,
+        "idle": IDLE_TIMEOUT,
+    }
 
 
 def in_transaction() -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Index, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Index, Text, delete, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -97,14 +97,14 @@ def purge_old(limit: int = 10_000) -> int:
     """Forget keys past their time; returns how many. Part of the daily housekeeping."""
     with platform_transaction("idempotency keys of every merchant grow old together") as session:
         old = (
-            select(text("ctid"))
+            select(literal_column("ctid", Text))
             .select_from(IdempotencyKey)
             .where(IdempotencyKey.created_at < func.now() - KEPT)
             .limit(limit)
         )
         gone = session.execute(
             delete(IdempotencyKey)
-            .where(text("ctid").in_(old))
+            .where(literal_column("ctid", Text).in_(old))
             .returning(IdempotencyKey.key)
             .execution_options(synchronize_session=False)
         )

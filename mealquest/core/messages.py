@@ -22,6 +22,7 @@ from mealquest.core.ids import new_id
 
 BELL = "messages"
 LEASE = timedelta(minutes=2)
+KEPT = timedelta(days=7)
 MAX_ATTEMPTS = 8
 PLACE = "outbound_messages.content"
 
@@ -119,6 +120,20 @@ def deliver_due(senders: Senders, *, limit: int = 20) -> int:
 def has_due() -> bool:
     with transaction() as session:
         return bool(session.scalar(select(select(OutboundMessage.id).where(*_due()).exists())))
+
+
+def purge_old(limit: int = 10_000) -> int:
+    """Forget messages that are settled and past their time; returns how many."""
+    with transaction() as session:
+        gone = session.execute(
+            text(
+                "DELETE FROM outbound_messages WHERE id IN (SELECT id FROM outbound_messages"
+                " WHERE state <> 'queued' AND created_at < now() - CAST(:kept AS interval)"
+                " LIMIT :limit) RETURNING id"
+            ),
+            {"kept": KEPT, "limit": limit},
+        )
+        return len(gone.all())
 
 
 def _due() -> list[Any]:

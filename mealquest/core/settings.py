@@ -63,6 +63,7 @@ class Settings(BaseSettings):
 
     sms_webhook_url: str = Field("", validation_alias="MQ_SMS_WEBHOOK_URL")
     rate_limits: bool | None = Field(None, validation_alias="MQ_RATE_LIMITS")
+    event_retention_days: int = Field(7, ge=1, le=3650, validation_alias="MQ_EVENT_RETENTION_DAYS")
     trusted_proxies: int = Field(0, ge=0, le=10, validation_alias="MQ_TRUSTED_PROXIES")
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", validation_alias="MQ_LOG_LEVEL"

@@ -34,7 +34,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 def refuse(message: str, kind: str = "refused") -> PydanticCustomError:
     """A validation error whose whole text is `message`, which the contract may fix to the word."""
-    return PydanticCustomError(kind, message)  # type: ignore[arg-type]  # wants a literal
+    return PydanticCustomError(kind, message)
 
 
 def wire_name(info: ValidationInfo) -> str:

@@ -13,6 +13,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Final
 
+from mealquest.wallet.errors import VoucherNotFound, VoucherNotUsable
+
 NO_VOUCHER: Final = "NONE"
 
 
@@ -39,6 +41,14 @@ class VoucherVerdict(StrEnum):
     WORTH_NOTHING = "WORTH_NOTHING"  # it would take nothing off this order
 
 
+REFUSALS: Final = {
+    VoucherVerdict.EXPIRED: "it has expired",
+    VoucherVerdict.NOT_ACTIVE: "it was used before",
+    VoucherVerdict.BELOW_MIN_SPEND: "the order is below its minimum spend",
+    VoucherVerdict.WORTH_NOTHING: "it takes nothing off this order",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class VoucherFacts:
     id: str
@@ -62,6 +72,12 @@ class VoucherFacts:
         if self.type is VoucherType.DISCOUNT_CARD:
             return 0
         return max(0, self.value_minor - order_minor)
+
+    def status_at(self, now: datetime) -> VoucherStatus:
+        """The status to show: an active voucher past its expiry does not wait for the job."""
+        if self.status is VoucherStatus.ACTIVE and self.expires_at <= now:
+            return VoucherStatus.EXPIRED
+        return self.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +132,6 @@ class Checkout:
     remaining: Balances
 
 
-class VoucherNotUsable(Exception):
-    """The voucher asked for does not exist for this customer, or its verdict says why not."""
-
-    def __init__(self, voucher_id: str, verdict: VoucherVerdict | None) -> None:
-        super().__init__(voucher_id)
-        self.verdict = verdict
-
-
 def checkout(
     order_minor: int,
     *,
@@ -142,7 +150,8 @@ def checkout(
             voucher that expires soonest, the larger value first when two expire together.
 
     Raises:
-        VoucherNotUsable: `wanted` names a voucher that does not apply.
+        VoucherNotFound: `wanted` names no voucher of this customer.
+        VoucherNotUsable: it names one that does not apply to this order.
     """
     if order_minor <= 0:
         raise ValueError("an order must be more than zero")
@@ -177,18 +186,19 @@ def use_lots(lots: Sequence[Lot], minor: int) -> tuple[LotUse, ...]:
     for lot in lots:
         if minor == 0:
             break
-        take = min(lot.left_minor, minor)
-        uses.append(LotUse(lot.id, take))
-        minor -= take
+        if take := min(lot.left_minor, minor):
+            uses.append(LotUse(lot.id, take))
+            minor -= take
     if minor:
         raise ValueError("the lots hold less than asked for")
     return tuple(uses)
 
 
 def _verdict(order_minor: int, voucher: VoucherFacts, now: datetime) -> VoucherVerdict:
-    if voucher.status is VoucherStatus.EXPIRED or voucher.expires_at <= now:
+    status = voucher.status_at(now)
+    if status is VoucherStatus.EXPIRED:
         return VoucherVerdict.EXPIRED
-    if voucher.status is not VoucherStatus.ACTIVE:
+    if status is not VoucherStatus.ACTIVE:
         return VoucherVerdict.NOT_ACTIVE
     if order_minor < voucher.min_spend_minor:
         return VoucherVerdict.BELOW_MIN_SPEND
@@ -216,8 +226,8 @@ def _wanted(
             verdict = _verdict(order_minor, voucher, now)
             if verdict is VoucherVerdict.ELIGIBLE:
                 return voucher
-            raise VoucherNotUsable(wanted, verdict)
-    raise VoucherNotUsable(wanted, None)
+            raise VoucherNotUsable(REFUSALS[verdict])
+    raise VoucherNotFound
 
 
 def _options(

@@ -1,0 +1,28 @@
+"""Forgets what has served its time."""
+
+from collections.abc import Callable
+
+from flask import current_app
+
+from mealquest.core import idempotency, messages, outbox
+from mealquest.identity import service as identity
+
+
+def purge() -> str:
+    """Delete old idempotency keys, delivered events, codes and messages; says how many."""
+    days = current_app.config["SETTINGS"].event_retention_days
+    chores: dict[str, Callable[[], int]] = {
+        "keys": idempotency.purge_old,
+        "events": lambda: outbox.purge_delivered(days),
+        "codes": identity.purge_codes,
+        "messages": messages.purge_old,
+    }
+    return "purged " + ", ".join(f"{_all(chore)} {name}" for name, chore in chores.items())
+
+
+def _all(chore: Callable[[], int]) -> int:
+    """Repeat a chore, which does a bounded batch in a transaction of its own, to the end."""
+    total = 0
+    while gone := chore():
+        total += gone
+    return total

@@ -1,0 +1,81 @@
+"""The tick: one leader looks for due rows and rings their bells, so that no lost ring matters."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from flask import Flask
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from mealquest.core import messages, outbox
+from mealquest.core.bells import Bells
+from mealquest.core.db import db
+from mealquest.wallet import service as wallet
+
+TICK_S = 1.0
+LEADER_LOCK = 7_230_002
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Duty:
+    """A bell that is rung every `every_s` seconds, when `is_due` says there is work."""
+
+    bell: str
+    every_s: float
+    is_due: Callable[[], bool]
+    next_at: float = 0.0
+
+
+def duties() -> list[Duty]:
+    return [
+        Duty("outbox", 1, outbox.has_due),
+        Duty("messages", 1, messages.has_due),
+        Duty("wallet-expiry", 30, wallet.has_due),
+        Duty("housekeeping", 3600, lambda: True),
+    ]
+
+
+def run(app: Flask) -> None:
+    """Tick until SIGTERM or SIGINT. Any number may run; a lock in PostgreSQL lets one lead."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with app.app_context():
+        while not stop.is_set():
+            try:
+                _lead(app.extensions["bells"], stop)
+            except SQLAlchemyError as away:
+                log.warning("tick waits for the database", error=type(away).__name__)
+            stop.wait(TICK_S)
+
+
+def _lead(bells: Bells, stop: threading.Event) -> None:
+    """Tick for as long as this process holds the lock; return when another one does."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        query = text("SELECT pg_try_advisory_lock(:key)")
+        if not connection.scalar(query, {"key": LEADER_LOCK}):
+            return
+        pending = duties()
+        while not stop.wait(TICK_S):
+            _prove_leadership(connection)
+            tick(pending, bells)
+
+
+def _prove_leadership(connection: Connection) -> None:
+    """The lock lives as long as its connection: a dead one raises here."""
+    connection.execute(text("SELECT 1"))
+
+
+def tick(pending: list[Duty], bells: Bells) -> None:
+    now = time.monotonic()
+    for duty in pending:
+        if now >= duty.next_at:
+            duty.next_at = now + duty.every_s
+            if duty.is_due():
+                bells.ring(duty.bell)

@@ -1,0 +1,46 @@
+"""Commands of `flask --app app …` beside Flask-Migrate's `db`."""
+
+import click
+from flask import Flask, current_app
+
+from mealquest.onboarding.cli import demo, onboard_merchant
+
+
+@click.command("worker")
+@click.option("--burst", is_flag=True, help="Stop when nothing is left to do.")
+def worker(burst: bool) -> None:
+    """Run background jobs."""
+    from jobs.worker import work
+
+    work(_app(), burst=burst)
+
+
+@click.command("scheduler")
+def scheduler() -> None:
+    """Ring the bells of due rows; any number may run, one leads."""
+    from jobs.schedule import run
+
+    run(_app())
+
+
+@click.command("declared-routes")
+def declared_routes() -> None:
+    """List every declared route with its roles, scope and gate."""
+    for endpoint in sorted(_app().extensions["endpoints"].values(), key=lambda e: e.full_name):
+        who = ",".join(sorted(endpoint.roles)) if endpoint.roles else "everybody"
+        gate = endpoint.gate or ("-" if not endpoint.mutates else f"ungated: {endpoint.ungated}")
+        for face, url in endpoint.urls:
+            click.echo(
+                f"{endpoint.method:6} {url:38} {face.value:4} {who:28}"
+                f" {endpoint.scope.value:6} {gate}"
+            )
+
+
+def install(app: Flask) -> None:
+    for command in (worker, scheduler, declared_routes, onboard_merchant, demo):
+        app.cli.add_command(command)
+
+
+def _app() -> Flask:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app

@@ -1,0 +1,1 @@
+"""What lets MealQuest start on a machine with nothing installed."""

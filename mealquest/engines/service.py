@@ -1,0 +1,137 @@
+"""Attach to the engines of a data directory, or start them: what the rest of MealQuest uses.
+
+Every process that uses the engines holds a shared lock on ``users.lock``. Who leaves tries to
+get it alone: then nobody else is left, and the engines are stopped. ``start.lock`` is held
+while somebody comes or leaves, so the last to leave cannot stop what a newcomer just found.
+The kernel drops the locks of a killed process; its engines go on, and are the next user's.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mealquest.engines.endpoints_file import read_endpoints, remove_endpoints, write_endpoints
+from mealquest.engines.errors import EngineError, EngineFailed, EnginesNotRunning
+from mealquest.engines.files import FileLock
+from mealquest.engines.postgres import Postgres
+from mealquest.engines.secrets_file import Secrets, is_installation
+from mealquest.engines.valkey import Valkey
+
+__all__ = [
+    "Endpoints",
+    "EngineError",
+    "EngineFailed",
+    "EnginesNotRunning",
+    "read_endpoints",
+    "remove_endpoints",
+    "running",
+    "write_endpoints",
+]
+
+TURN_SECONDS = 150  # longer than a start that ends in an error
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Endpoints:
+    """Where the engines answer; None for one that was not wanted. Holds passwords: no repr."""
+
+    db_url: str | None  # mealquest_app: row-level security applies to it
+    admin_db_url: str | None  # mealquest_owner: owns the database and migrates; no superuser
+    redis_url: str | None
+
+
+@contextmanager
+def running(
+    data_dir: Path,
+    *,
+    start: bool = True,
+    postgres: bool = True,
+    valkey: bool = True,
+    fast: bool = False,
+) -> Iterator[Endpoints]:
+    """Keep the engines of ``data_dir`` up for the time of the block.
+
+    Attaches to engines that run and starts those that do not; at the end stops both when no
+    other process, thread or block uses them. A fork is no user of its own: it shares its
+    parent's use and never stops anything. Entering it again also restarts an engine that died
+    under its users, on the old port if that is still free.
+
+    Args:
+        data_dir: one directory is one installation; created when missing.
+        start: False attaches only.
+        postgres, valkey: which engines are wanted; with neither, nothing is touched.
+        fast: gives up crash safety for speed; for throw-away data.
+
+    Raises:
+        EnginesNotRunning: ``start`` is False and a wanted engine is not up.
+        EngineFailed: an engine did not start within 60 seconds; quotes the end of its log.
+    """
+    if not (postgres or valkey):
+        yield Endpoints(None, None, None)
+        return
+    home = _home_of(data_dir, create=start)
+    process = os.getpid()
+    with FileLock(home / "start.lock") as turn, FileLock(home / "users.lock") as use:
+        turn.exclusive(seconds=TURN_SECONDS)
+        use.share()
+        engines = _Engines.of(home)
+        try:
+            endpoints = engines.bring_up(start=start, postgres=postgres, valkey=valkey, fast=fast)
+            turn.release()
+            yield endpoints
+        finally:
+            if os.getpid() == process:
+                turn.exclusive(seconds=TURN_SECONDS)
+                if use.try_exclusive():
+                    engines.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    """Both engines of one installation; their callers hold the start lock."""
+
+    home: Path
+    postgres: Postgres
+    valkey: Valkey
+
+    @classmethod
+    def of(cls, home: Path) -> "_Engines":
+        secrets = Secrets.of(home)
+        return cls(home, Postgres(home, secrets), Valkey(home, secrets))
+
+    def bring_up(self, *, start: bool, postgres: bool, valkey: bool, fast: bool) -> Endpoints:
+        wanted = [self.postgres] * postgres + [self.valkey] * valkey
+        for engine in wanted:
+            if start:
+                engine.ensure(fast=fast)
+            elif not engine.is_up():
+                raise _not_running(self.home)
+        return Endpoints(
+            db_url=self.postgres.app_url if postgres else None,
+            admin_db_url=self.postgres.owner_url if postgres else None,
+            redis_url=self.valkey.url if valkey else None,
+        )
+
+    def stop(self) -> None:
+        try:
+            self.postgres.stop()
+        finally:
+            self.valkey.stop()
+
+
+def _home_of(data_dir: Path, *, create: bool) -> Path:
+    home = Path(os.path.realpath(data_dir))
+    if create:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    elif not is_installation(home):
+        raise _not_running(home)
+    return home
+
+
+def _not_running(home: Path) -> EnginesNotRunning:
+    return EnginesNotRunning(
+        f"the database and the queue of {home} are not running. Start MealQuest there first "
+        "(python app.py), or set MQ_DB_URL and MQ_REDIS_URL to servers of your own."
+    )

@@ -1,0 +1,77 @@
+"""Phones, one-time codes and token revocation: the rules, without a database."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from mealquest.core.crypto import same
+
+CODE_LIFE = timedelta(seconds=300)
+CODE_TRIES = 5
+CHOICE_LIFE = timedelta(minutes=2)
+TOKEN_LIFE = timedelta(hours=12)
+APPLICANT_LIFE = timedelta(minutes=10)
+
+
+def digits_of(phone: str) -> str:
+    """The one form of a phone that is compared: `+86 139…` and `86139…` are the same phone."""
+    return phone.strip().removeprefix("+")
+
+
+def last4_of(phone: str) -> str:
+    return digits_of(phone)[-4:]
+
+
+def masked(last4: str | None) -> str | None:
+    return f"****{last4}" if last4 else None
+
+
+class Verdict(StrEnum):
+    """What a guess at a phone's code amounts to; the values are the wire contract's words."""
+
+    PROVED = "proved"  # right, and used up by this
+    CHOSEN = "chosen"  # used before, and good once more to choose a merchant
+    NOT_REQUESTED = "code not requested"  # also: used, or out of tries
+    EXPIRED = "code expired"
+    MISMATCH = "code mismatch"  # costs a try
+
+    @property
+    def proves(self) -> bool:
+        return self in {Verdict.PROVED, Verdict.CHOSEN}
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCode:
+    code_hash: str
+    expires_at: datetime
+    tries_left: int
+    used: bool
+    choice_until: datetime | None
+
+    def judge(self, guess_hash: str, now: datetime, *, chooses: bool) -> Verdict:
+        """Weigh a guess. `chooses`: the request names the merchant to sign in at."""
+        spent = self.used and not (chooses and self.choice_until)
+        if spent or self.tries_left <= 0:
+            return Verdict.NOT_REQUESTED
+        if (self.choice_until or self.expires_at) <= now:
+            return Verdict.EXPIRED
+        if not same(self.code_hash, guess_hash):
+            return Verdict.MISMATCH
+        return Verdict.CHOSEN if self.used else Verdict.PROVED
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """Which tokens of a person still count."""
+
+    epoch: int
+    valid_after: datetime
+
+    def covers(self, epoch: int | None, issued_at: int) -> bool:
+        """A token of ours carries the epoch; one minted elsewhere goes by its time of issue.
+
+        `issued_at` is in whole seconds, so it is compared with the second `valid_after` is in.
+        """
+        if epoch is not None:
+            return epoch == self.epoch
+        return issued_at >= int(self.valid_after.astimezone(UTC).timestamp())

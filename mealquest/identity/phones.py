@@ -1,0 +1,70 @@
+"""How phones are kept: encrypted to be read, hashed under a key of the installation to be found.
+
+The key is made once, wrapped by the keyring and stored in `lookup_keys`; a process reads it once,
+in a transaction aside, because the caller's may be open and may yet be rolled back.
+"""
+
+import base64
+import os
+import threading
+
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from mealquest.core.crypto import Keyring, keyed_hash
+from mealquest.core.db import transaction_aside
+from mealquest.identity.domain import digits_of
+from mealquest.identity.models import LookupKey
+
+NAME = "phone"
+KEY_BYTES = 32
+_EXTENSION = "phone_lookup_key"
+_PLACE = "lookup_keys.wrapped:phone"
+
+_loading = threading.Lock()
+
+
+def phone_hash(phone: str) -> str:
+    return keyed_hash(_lookup_key(), digits_of(phone))
+
+
+def code_hash(phone: str, code: str) -> str:
+    """Bound to the phone, so that equal codes of two phones do not look equal."""
+    return keyed_hash(_lookup_key(), f"code:{digits_of(phone)}:{code}")
+
+
+def sealed_staff_phone(merchant_id: str, phone: str) -> str:
+    return _keyring().encrypt(phone, place=f"staff.phone:{merchant_id}")
+
+
+def sealed_customer_phone(merchant_id: str, phone: str) -> str:
+    return _keyring().encrypt(phone, place=f"customers.phone:{merchant_id}")
+
+
+def _lookup_key() -> bytes:
+    with _loading:
+        if _EXTENSION not in current_app.extensions:
+            current_app.extensions[_EXTENSION] = base64.b64decode(
+                _keyring().decrypt(_stored_or_made(), place=_PLACE)
+            )
+        key: bytes = current_app.extensions[_EXTENSION]
+        return key
+
+
+def _stored_or_made() -> str:
+    """The wrapped key; of several processes that make one at once, the first one's counts."""
+    fresh = base64.b64encode(os.urandom(KEY_BYTES)).decode()
+    wrapped = _keyring().encrypt(fresh, place=_PLACE)
+    with transaction_aside() as session:
+        session.execute(
+            insert(LookupKey)
+            .values(name=NAME, wrapped=wrapped)
+            .on_conflict_do_nothing(index_elements=["name"])
+        )
+        return session.scalars(select(LookupKey.wrapped).where(LookupKey.name == NAME)).one()
+
+
+def _keyring() -> Keyring:
+    keyring: Keyring = current_app.extensions["keyring"]
+    return keyring

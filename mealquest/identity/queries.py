@@ -1,0 +1,212 @@
+"""Reads of people. Everything here is inside the caller's transaction."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from mealquest.core.errors import Invalid
+from mealquest.core.principal import Role
+from mealquest.identity.domain import PendingCode, Validity
+from mealquest.identity.models import Customer, PhoneCode, Staff, StaffPhone
+
+LAST_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFacts:
+    """What the other features need to know about a customer."""
+
+    id: str
+    display_name: str
+    phone_last4: str | None
+    tags: list[str]
+    fragments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may hold a token at a merchant."""
+
+    id: str
+    role: Role
+    name: str
+    validity: Validity
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A phone is staff of a merchant."""
+
+    merchant_id: str
+    staff_id: str
+
+
+# --- staff --------------------------------------------------------------------------------
+
+
+def staff(session: Session, merchant_id: str, staff_id: str) -> Person | None:
+    """Somebody who works there now."""
+    found = staff_of(session, [Binding(merchant_id, staff_id)])
+    return found[0][1] if found else None
+
+
+def staff_of(session: Session, wanted: list[Binding]) -> list[tuple[str, Person]]:
+    """Those of `wanted` who work there now, each with the merchant, by merchant."""
+    rows = session.execute(
+        select(
+            Staff.merchant_id,
+            Staff.id,
+            Staff.role,
+            Staff.name,
+            Staff.token_epoch,
+            Staff.tokens_valid_after,
+        )
+        .where(
+            tuple_(Staff.merchant_id, Staff.id).in_([(b.merchant_id, b.staff_id) for b in wanted]),
+            Staff.removed_at.is_(None),
+        )
+        .order_by(Staff.merchant_id)
+    )
+    found = []
+    for row in rows:
+        validity = Validity(row.token_epoch, row.tokens_valid_after)
+        found.append((row.merchant_id, Person(row.id, row.role, row.name, validity)))
+    return found
+
+
+def bindings(session: Session, phone_hash: str) -> list[Binding]:
+    """Every merchant in scope that knows the phone as staff, by id."""
+    rows = session.execute(
+        select(StaffPhone.merchant_id, StaffPhone.staff_id)
+        .where(StaffPhone.phone_hash == phone_hash)
+        .order_by(StaffPhone.merchant_id)
+    )
+    return [Binding(row.merchant_id, row.staff_id) for row in rows]
+
+
+def lock_code(session: Session, phone_hash: str) -> tuple[PendingCode, datetime] | None:
+    """The phone's code, locked against other guesses, and the database's time."""
+    row = session.execute(
+        select(
+            PhoneCode.code_hash,
+            PhoneCode.expires_at,
+            PhoneCode.tries_left,
+            PhoneCode.used_at.is_not(None).label("used"),
+            PhoneCode.choice_until,
+            func.now().label("now"),
+        )
+        .where(PhoneCode.phone_hash == phone_hash)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        return None
+    pending = PendingCode(row.code_hash, row.expires_at, row.tries_left, row.used, row.choice_until)
+    return pending, row.now
+
+
+# --- customers ----------------------------------------------------------------------------
+
+
+def customer_facts(session: Session, merchant_id: str, user_id: str) -> CustomerFacts | None:
+    row = session.execute(
+        select(
+            Customer.id,
+            Customer.display_name,
+            Customer.phone_last4,
+            Customer.tags,
+            Customer.fragments,
+        ).where(*_present(merchant_id), Customer.id == user_id)
+    ).one_or_none()
+    return CustomerFacts(*row) if row else None
+
+
+def customer_person(session: Session, merchant_id: str, user_id: str) -> Person | None:
+    row = session.execute(
+        select(
+            Customer.id,
+            Customer.display_name,
+            Customer.token_epoch,
+            Customer.tokens_valid_after,
+        ).where(*_present(merchant_id), Customer.id == user_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Person(
+        row.id, Role.CUSTOMER, row.display_name, Validity(row.token_epoch, row.tokens_valid_after)
+    )
+
+
+def customer_by_phone(session: Session, merchant_id: str, phone_hash: str) -> Customer:
+    return session.scalars(
+        select(Customer).where(
+            Customer.merchant_id == merchant_id, Customer.phone_hash == phone_hash
+        )
+    ).one()
+
+
+def customers_page(
+    session: Session,
+    merchant_id: str,
+    *,
+    text: str | None,
+    phone_hash: str | None,
+    cursor: str | None,
+    limit: int,
+) -> tuple[Sequence[Customer], str | None]:
+    """Newest first, and where the next page begins; None on the last one.
+
+    `phone_hash`: the hash of `text`, when it looks like a whole phone.
+    """
+    wanted = select(Customer).where(*_present(merchant_id))
+    if text:
+        wanted = wanted.where(or_(*_matches(text, phone_hash)))
+    rows = session.scalars(
+        _after(wanted, cursor)
+        .order_by(Customer.created_at.desc(), Customer.id.desc())
+        .limit(limit + 1)
+    ).all()
+    if len(rows) <= limit:
+        return rows, None
+    last = rows[limit - 1]
+    return rows[:limit], _as_cursor(last.created_at, last.id)
+
+
+def _present(merchant_id: str) -> tuple[ColumnElement[bool], ...]:
+    return Customer.merchant_id == merchant_id, Customer.deleted_at.is_(None)
+
+
+def _matches(text: str, phone_hash: str | None) -> list[ColumnElement[bool]]:
+    matches = [Customer.display_name.icontains(text, autoescape=True), Customer.id == text]
+    if phone_hash:
+        matches.append(Customer.phone_hash == phone_hash)
+    if len(text) == LAST_DIGITS and text.isascii() and text.isdigit():
+        matches.append(Customer.phone_last4 == text)
+    return matches
+
+
+def _after(wanted: Select[Customer], cursor: str | None) -> Select[Customer]:
+    if cursor is None:
+        return wanted
+    created_at, customer_id = _from_cursor(cursor)
+    return wanted.where(tuple_(Customer.created_at, Customer.id) < (created_at, customer_id))
+
+
+def _as_cursor(created_at: datetime, customer_id: str) -> str:
+    return base64.urlsafe_b64encode(f"{created_at.isoformat()}|{customer_id}".encode()).decode()
+
+
+def _from_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        moment, _, customer_id = base64.urlsafe_b64decode(cursor).decode().partition("|")
+        created_at = datetime.fromisoformat(moment)
+    except (binascii.Error, ValueError):
+        raise Invalid("cursor is not valid", code="CURSOR_INVALID") from None
+    if created_at.tzinfo is None or not customer_id.isprintable():
+        raise Invalid("cursor is not valid", code="CURSOR_INVALID")
+    return created_at, customer_id

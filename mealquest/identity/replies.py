@@ -1,0 +1,48 @@
+"""What identity answers."""
+
+from mealquest.core.principal import Role
+from mealquest.core.wire import Page, Timestamp, View
+
+
+class CodeRequestedView(View):
+    """Says nothing of whether the phone is known, and never the code."""
+
+    phone: str
+    expires_in_sec: int
+
+
+class Profile(View):
+    """Who signed in. Without a merchant the role is OWNER, for what they may become."""
+
+    role: Role
+    merchant_id: str | None
+    phone: str
+    operator_id: str | None = None
+    name: str | None = None
+
+
+class MerchantChoice(View):
+    merchant_id: str
+    name: str
+    role: Role
+
+
+class SignedInView(View):
+    """`token` is null only while `merchants` asks at which of them to sign in."""
+
+    token: str | None
+    profile: Profile
+    merchants: list[MerchantChoice] | None = None
+
+
+class CustomerView(View):
+    uid: str
+    display_name: str
+    phone_masked: str | None
+    tags: list[str]
+    created_at: Timestamp
+
+
+class CustomersPage(Page):
+    merchant_id: str
+    items: list[CustomerView]

@@ -1,0 +1,93 @@
+"""People: staff, customers, how they prove who they are, and what their tokens say.
+
+One module per use case; other features import them from here.
+"""
+
+from mealquest.identity.codes import purge_codes, request_code
+from mealquest.identity.customers import (
+    create_customer,
+    customer_facts,
+    customers,
+    find_or_create_customer,
+)
+from mealquest.identity.demo import DEMO_NAMES, DEMO_PEOPLE, DEMO_STAFF, DemoPerson, demo_people
+from mealquest.identity.domain import APPLICANT_LIFE, TOKEN_LIFE, digits_of, masked
+from mealquest.identity.errors import (
+    CodeRefused,
+    MerchantScopeDenied,
+    StaffExists,
+    StaffNotFound,
+    StaffPhoneTaken,
+    UserExists,
+    UserNotFound,
+)
+from mealquest.identity.forms import CustomersForm
+from mealquest.identity.gateway import send_sms
+from mealquest.identity.queries import CustomerFacts
+from mealquest.identity.replies import (
+    CodeRequestedView,
+    CustomersPage,
+    CustomerView,
+    MerchantChoice,
+    Profile,
+    SignedInView,
+)
+from mealquest.identity.sign_in import sign_in
+from mealquest.identity.staff import (
+    add_staff,
+    principal_of,
+    remove_staff,
+    sign_out,
+    staff_principal,
+    works_at,
+)
+from mealquest.identity.tokens import Claims, InvalidToken, TokenExpired, mint
+from mealquest.identity.tokens import read as read_token
+from mealquest.tenancy.service import Operation
+
+__all__ = [
+    "APPLICANT_LIFE",
+    "DEMO_NAMES",
+    "DEMO_PEOPLE",
+    "DEMO_STAFF",
+    "TOKEN_LIFE",
+    "Claims",
+    "CodeRefused",
+    "CodeRequestedView",
+    "CustomerFacts",
+    "CustomerView",
+    "CustomersForm",
+    "CustomersPage",
+    "DemoPerson",
+    "InvalidToken",
+    "MerchantChoice",
+    "MerchantScopeDenied",
+    "Operation",
+    "Profile",
+    "SignedInView",
+    "StaffExists",
+    "StaffNotFound",
+    "StaffPhoneTaken",
+    "TokenExpired",
+    "UserExists",
+    "UserNotFound",
+    "add_staff",
+    "create_customer",
+    "customer_facts",
+    "customers",
+    "demo_people",
+    "digits_of",
+    "find_or_create_customer",
+    "masked",
+    "mint",
+    "principal_of",
+    "purge_codes",
+    "read_token",
+    "remove_staff",
+    "request_code",
+    "send_sms",
+    "sign_in",
+    "sign_out",
+    "staff_principal",
+    "works_at",
+]

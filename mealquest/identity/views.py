@@ -1,0 +1,204 @@
+"""Signing in and out by phone and code; customers found and created."""
+
+from typing import Any
+
+from flask import current_app, request, session, url_for
+
+from mealquest.core import messages
+from mealquest.core.principal import CASHIER, MERCHANT, Role
+from mealquest.core.settings import Profile
+from mealquest.core.wire import Input, NoInput, Str, View
+from mealquest.identity import service
+from mealquest.identity.forms import CustomerForm, CustomersForm, RequestCodeForm, SignInForm
+from mealquest.identity.replies import (
+    CodeRequestedView,
+    CustomersPage,
+    CustomerView,
+    MerchantChoice,
+    SignedInView,
+)
+from mealquest.identity.service import DemoPerson
+from mealquest.tenancy.service import Operation
+from mealquest.web import credentials
+from mealquest.web.frame import Call, Feature, Reply, Scope
+from mealquest.web.look import translate as _
+from mealquest.web.throttle import Throttle
+
+feature = Feature("identity")
+
+
+class SignInPageForm(Input):
+    phone: Str = ""
+    next: Str = ""
+
+
+class SignInPage(View):
+    people: list[DemoPerson]
+
+
+class CodePage(View):
+    phone: str
+    development_code: str | None
+
+
+class MerchantPage(View):
+    phone: str
+    code: str
+    merchants: list[MerchantChoice]
+
+
+class SignedOutView(View):
+    signed_out: bool = True
+
+
+class CustomersView(CustomersPage):
+    """The list with what its page needs besides."""
+
+    query: str = ""
+    next_url: str | None = None
+
+
+def _address(form: Input) -> str:
+    return request.remote_addr or "unknown"
+
+
+def _keep_phone(view: CodeRequestedView) -> None:
+    session["phone"] = view.phone
+
+
+def _enter(view: SignedInView) -> None:
+    """Start the console's session, or remember among which merchants to choose."""
+    if view.token:
+        onward = session.pop("next", None)
+        session.clear()
+        credentials.start_session(view.token)
+        session["next"] = onward
+    elif view.merchants:
+        session["merchants"] = [choice.model_dump(mode="json") for choice in view.merchants]
+        session["code"] = request.form.get("code", "")
+
+
+def _after_sign_in(view: SignedInView) -> str:
+    if view.merchants:
+        return url_for("identity.merchant_page.page")
+    if view.profile.merchant_id is None:
+        return url_for("onboarding.onboard_page.page")
+    return session.pop("next", None) or url_for("payments.home.page")
+
+
+@feature.get(page="/console/sign-in", template="identity/sign_in")
+def sign_in_page(call: Call, form: SignInPageForm) -> SignInPage:
+    """Ask for the phone."""
+    if form.next.startswith("/console/"):
+        session["next"] = form.next
+    return SignInPage(people=service.demo_people())
+
+
+@feature.post(
+    api="/api/auth/merchant/request-code",
+    page="/console/sign-in/code",
+    ungated="signing in of known people passes a freeze",
+    throttles=(
+        Throttle("code-phone", ("1/minute", "5/hour"), lambda form: service.digits_of(form.phone)),
+        Throttle("code-address", ("30/hour",), _address),
+    ),
+    again="identity.sign_in_page",
+    on_page=_keep_phone,
+    see_other=lambda view: url_for("identity.code_page.page"),
+)
+def request_code(call: Call, form: RequestCodeForm) -> CodeRequestedView:
+    """Send a one-time code to a phone."""
+    return service.request_code(form)
+
+
+@feature.get(page="/console/sign-in/code", template="identity/code")
+def code_page(call: Call, form: NoInput) -> CodePage | Reply:
+    """Ask for the code that was sent."""
+    phone = session.get("phone", "")
+    if not phone:
+        start = url_for("identity.sign_in_page.page")
+        return Reply(CodePage(phone="", development_code=None), see_other=start)
+    return CodePage(phone=phone, development_code=_development_code(phone))
+
+
+def _development_code(phone: str) -> str | None:
+    """In dev the page shows the code that the development outbox holds."""
+    if current_app.config["SETTINGS"].profile is not Profile.DEV:
+        return None
+    sent = (stored.message for stored in messages.newest(limit=20))
+    found = next((message for message in sent if message.to == phone), None)
+    return str(found.data["code"]) if found else None
+
+
+@feature.post(
+    api="/api/auth/merchant/phone-login",
+    page="/console/sign-in",
+    ungated="signing in of known people passes a freeze",
+    throttles=(Throttle("sign-in", ("30/minute",), _address),),
+    again="identity.code_page",
+    on_page=_enter,
+    see_other=_after_sign_in,
+)
+def sign_in(call: Call, form: SignInForm) -> SignedInView:
+    """Prove a phone by its code; answers a token."""
+    return service.sign_in(form)
+
+
+@feature.get(page="/console/sign-in/merchant", template="identity/merchant")
+def merchant_page(call: Call, form: NoInput) -> MerchantPage | Reply:
+    """Choose among the merchants that know the phone."""
+    merchants = [MerchantChoice.model_validate(choice) for choice in session.get("merchants", [])]
+    view = MerchantPage(
+        phone=session.get("phone", ""), code=session.get("code", ""), merchants=merchants
+    )
+    return view if merchants else Reply(view, see_other=url_for("identity.sign_in_page.page"))
+
+
+@feature.post(
+    api="/api/auth/sign-out",
+    page="/console/sign-out",
+    roles=CASHIER | {Role.APPLICANT},
+    ungated="leaving passes a freeze",
+    on_page=lambda view: credentials.end_session(),
+    see_other=lambda view: url_for("ops.front.page"),
+)
+def sign_out(call: Call, form: NoInput) -> SignedOutView:
+    """End every token and console session of the caller at once."""
+    if call.principal.merchant_id:
+        service.sign_out(call.principal)
+    return SignedOutView()
+
+
+@feature.get(
+    api="/api/customers",
+    page="/console/customers",
+    roles=MERCHANT,
+    scope=Scope.QUERY,
+    template="identity/customers",
+)
+def customers(call: Call, form: CustomersForm) -> CustomersView:
+    """Customers of the merchant, newest first, or those that a query finds."""
+    page = service.customers(call.merchant_id, form)
+    onward: dict[str, Any] = {"cursor": page.next_cursor, "query": form.query, "limit": form.limit}
+    return CustomersView(
+        **dict(page),
+        query=form.query or "",
+        next_url=url_for("identity.customers.page", **onward) if page.next_cursor else None,
+    )
+
+
+@feature.post(
+    api="/api/customers",
+    page="/console/customers",
+    roles=MERCHANT,
+    scope=Scope.BODY,
+    gate=Operation.CUSTOMER_CREATE,
+    again="identity.customers",
+    see_other=lambda view: url_for("wallet.customer.page", user_id=view.uid),
+    flash=lambda view: _("Customer found or created."),
+    status=201,
+)
+def create_customer(call: Call, form: CustomerForm) -> CustomerView | Reply:
+    """Create the customer of a phone (201), or return the one there is (200)."""
+    view, created = service.find_or_create_customer(call.merchant_id, form, call.principal)
+    return Reply(view, status=201 if created else 200)

@@ -1,0 +1,134 @@
+"""The demo data: two merchants of one brand, their staff, three customers."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import current_app
+
+from mealquest.core.db import transaction
+from mealquest.core.settings import Profile
+from mealquest.identity import service as identity
+from mealquest.identity.service import DEMO_NAMES, DEMO_PEOPLE, DEMO_STAFF
+from mealquest.onboarding import service
+from mealquest.onboarding.domain import Gift, Guest
+from mealquest.onboarding.errors import DemoDataRefused
+from mealquest.tenancy import service as tenancy
+from mealquest.tenancy.service import MerchantExists
+
+__all__ = ["PEOPLE", "is_wanted", "load"]
+
+PEOPLE = DEMO_PEOPLE
+CLUSTER = "cluster_fixture_brand"
+GRANTED_BY = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    merchant_id: str
+    budget_cap: int
+    guests: tuple[Guest, ...]
+
+
+_STORE = Shop(
+    "m_store_001",
+    300,
+    (
+        Guest(
+            "u_fixture_001",
+            "Fixture User",
+            principal=120,
+            bonus=36,
+            silver=88,
+            tags=("REGULAR", "SPICY_LOVER"),
+            fragments={"spicy": 2, "noodle": 3},
+            phone="+8613900000001",
+            gifts=(
+                Gift("voucher_soon", "ITEM_WARRANT", "Braised Beef", 18, 0, timedelta(hours=1)),
+                Gift(
+                    "voucher_big",
+                    "NO_THRESHOLD_VOUCHER",
+                    "Thirty Off",
+                    30,
+                    20,
+                    timedelta(days=3),
+                ),
+            ),
+        ),
+        Guest(
+            "u_fixture_002",
+            "Fixture Friend",
+            principal=40,
+            bonus=8,
+            silver=52,
+            tags=("REGULAR",),
+            fragments={"spicy": 0, "noodle": 1},
+        ),
+    ),
+)
+_BISTRO = Shop(
+    "m_bistro",
+    220,
+    (
+        Guest(
+            "u_fixture_001",
+            "Fixture User",
+            principal=80,
+            bonus=12,
+            silver=36,
+            tags=("REGULAR",),
+            fragments={"spicy": 1, "noodle": 1},
+            gifts=(
+                Gift(
+                    "bistro_voucher_soon",
+                    "ITEM_WARRANT",
+                    "Harbor Soup",
+                    10,
+                    0,
+                    timedelta(hours=2),
+                ),
+            ),
+        ),
+    ),
+)
+
+
+def is_wanted() -> bool:
+    """Whether there is no merchant yet."""
+    return tenancy.catalog().total == 0
+
+
+def load() -> list[str]:
+    """Write what is missing of the demo merchants, each as a whole; returns the ids written.
+
+    DemoDataRefused: this is production.
+    """
+    if current_app.config["SETTINGS"].profile is Profile.PROD:
+        raise DemoDataRefused
+    return [shop.merchant_id for shop in (_STORE, _BISTRO) if _open(shop)]
+
+
+def _open(shop: Shop) -> bool:
+    try:
+        with transaction(shop.merchant_id) as session:
+            merchant = tenancy.create_merchant(
+                session,
+                shop.merchant_id,
+                name=DEMO_NAMES[shop.merchant_id],
+                budget_cap=shop.budget_cap,
+                cluster_id=CLUSTER,
+            )
+            for person in DEMO_STAFF:
+                if person.merchant_id == shop.merchant_id:
+                    identity.add_staff(
+                        session,
+                        shop.merchant_id,
+                        staff_id=person.staff_id,
+                        role=person.role,
+                        name=person.name,
+                        phone=person.phone,
+                    )
+            for guest in shop.guests:
+                service.add_guest(session, shop.merchant_id, guest, merchant.currency, GRANTED_BY)
+    except MerchantExists:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""A new merchant: its row, its three staff, its first customers, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from flask import current_app
+from sqlalchemy.orm import Session
+
+from mealquest.audit import service as audit
+from mealquest.core.clock import utc_now
+from mealquest.core.crypto import same
+from mealquest.core.db import transaction
+from mealquest.core.errors import Forbidden
+from mealquest.core.money import Currency, Money
+from mealquest.core.principal import BOOTSTRAP, Principal, Role
+from mealquest.identity import service as identity
+from mealquest.onboarding.domain import DEMO_USERS, STAFF, Gift, Guest, suggested_ids
+from mealquest.onboarding.errors import OnboardSecretInvalid
+from mealquest.onboarding.forms import OnboardForm, OwnerOnboardForm
+from mealquest.onboarding.replies import (
+    AllianceConfig,
+    OnboardedMerchant,
+    OnboardedView,
+    StaffItem,
+)
+from mealquest.tenancy import service as tenancy
+from mealquest.tenancy.service import MerchantExists, MerchantFacts
+from mealquest.wallet import service as wallet
+from mealquest.wallet.service import VoucherType
+
+ACTION = "MERCHANT_ONBOARD"
+GRANTED_BY = "onboarding"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A merchant about to be; `budget_cap` in major units."""
+
+    name: str
+    budget_cap: int
+    cluster_id: str | None
+    owner_phone: str | None
+    guests: Sequence[Guest]
+
+
+def onboard(form: OnboardForm, *, secret: str | None, by: Principal | None) -> OnboardedView:
+    """Create a merchant for whoever holds the onboarding secret, or for an applicant.
+
+    Raises:
+        OnboardSecretInvalid: wrong, or none is configured outside development.
+        MerchantExists: the id is taken.
+    """
+    applicant = by is not None and by.role is Role.APPLICANT
+    if not applicant:
+        _require_secret(secret)
+    seeds = not applicant if form.seed_demo_users is None else form.seed_demo_users
+    plan = Plan(
+        name=form.name,
+        budget_cap=form.budget_cap,
+        cluster_id=form.cluster_id,
+        owner_phone=by.subject if by and applicant else form.owner_phone,
+        guests=DEMO_USERS if seeds else (),
+    )
+    return _create(form.merchant_id, plan)
+
+
+def onboard_by_owner(form: OwnerOnboardForm, by: Principal) -> OnboardedView:
+    """Create a merchant whose owner is the applicant `by`; without an id, one made of the name.
+
+    MerchantExists: the id is taken, or the applicant owns the merchant of that name already.
+    """
+    if by.role is not Role.APPLICANT:
+        raise Forbidden("permission denied")
+    guests = DEMO_USERS if form.seed_demo_users else ()
+    plan = Plan(form.name, form.budget_cap, None, by.subject, guests)
+    if form.merchant_id:
+        return _create(form.merchant_id, plan)
+    for merchant_id in suggested_ids(form.name):
+        try:
+            return _create(merchant_id, plan)
+        except MerchantExists:
+            if identity.works_at(merchant_id, by.subject):
+                raise  # the same form, sent twice
+    raise MerchantExists
+
+
+def add_guest(
+    session: Session, merchant_id: str, guest: Guest, currency: Currency, granted_by: str
+) -> None:
+    """Write a customer with balances and vouchers."""
+    identity.create_customer(
+        session,
+        merchant_id,
+        customer_id=guest.id,
+        display_name=guest.name,
+        tags=list(guest.tags),
+        fragments=guest.fragments,
+        phone=guest.phone,
+    )
+    wallet.open_balances(
+        session,
+        merchant_id,
+        guest.id,
+        currency=currency,
+        principal=_minor(guest.principal, currency),
+        bonus=_minor(guest.bonus, currency),
+        silver=_minor(guest.silver, currency),
+        granted_by=granted_by,
+    )
+    for gift in guest.gifts:
+        _give(session, merchant_id, guest.id, gift, currency, granted_by)
+
+
+def _require_secret(sent: str | None) -> None:
+    settings = current_app.config["SETTINGS"]
+    expected = settings.onboard_secret
+    if expected:
+        if not same(sent or "", expected):
+            raise OnboardSecretInvalid
+    elif not settings.is_development:
+        raise OnboardSecretInvalid
+
+
+def _create(merchant_id: str, plan: Plan) -> OnboardedView:
+    with transaction(merchant_id) as session:
+        merchant = tenancy.create_merchant(
+            session,
+            merchant_id,
+            name=plan.name,
+            budget_cap=plan.budget_cap,
+            cluster_id=plan.cluster_id,
+        )
+        for staff_id, (role, name) in STAFF.items():
+            phone = plan.owner_phone if role is Role.OWNER else None
+            identity.add_staff(
+                session, merchant_id, staff_id=staff_id, role=role, name=name, phone=phone
+            )
+        for guest in plan.guests:
+            add_guest(session, merchant_id, guest, merchant.currency, GRANTED_BY)
+        audit.record(session, merchant_id, ACTION, BOOTSTRAP, {"seededUsers": len(plan.guests)})
+    return _view(merchant, plan)
+
+
+def _give(
+    session: Session,
+    merchant_id: str,
+    customer_id: str,
+    gift: Gift,
+    currency: Currency,
+    granted_by: str,
+) -> None:
+    wallet.grant_voucher(
+        session,
+        merchant_id,
+        customer_id,
+        voucher_id=gift.id,
+        kind=VoucherType(gift.type),
+        name=gift.name,
+        value_minor=_minor(gift.value, currency),
+        min_spend_minor=_minor(gift.min_spend, currency),
+        expires_at=utc_now() + gift.lasts,
+        granted_by=granted_by,
+    )
+
+
+def _minor(major: int, currency: Currency) -> int:
+    return Money.of_major(Decimal(major), currency).minor
+
+
+def _view(merchant: MerchantFacts, plan: Plan) -> OnboardedView:
+    return OnboardedView(
+        merchant=OnboardedMerchant(
+            merchant_id=merchant.merchant_id,
+            name=merchant.name,
+            kill_switch_enabled=merchant.kill_switch_enabled,
+            budget_cap=Money(merchant.budget_cap_minor, merchant.currency).major,
+            budget_used=Decimal(0),
+            staff=[StaffItem(uid=uid, role=role) for uid, (role, _) in STAFF.items()],
+            onboarded_at=merchant.onboarded_at,
+            owner_phone=plan.owner_phone,
+        ),
+        seeded_users=[guest.id for guest in plan.guests],
+        alliance_config=AllianceConfig(
+            merchant_id=merchant.merchant_id,
+            cluster_id=merchant.cluster_id,
+            stores=[merchant.merchant_id],
+            wallet_shared=False,
+            tier_shared=False,
+            updated_at=merchant.onboarded_at,
+        ),
+    )

@@ -1,0 +1,38 @@
+"""Whether the product works, in the form a load balancer and a metrics collector read it."""
+
+import os
+
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy import text
+
+from mealquest.core import messages
+from mealquest.core.clock import utc_now
+from mealquest.core.db import transaction
+from mealquest.ops.replies import Alive, Healthy, OutboxItem, OutboxItems
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def alive() -> Alive:
+    return Alive(now=utc_now())
+
+
+def healthy() -> Healthy:
+    """Proves the database by a query; a database that is away raises, which answers 503."""
+    with transaction() as session:
+        session.execute(text("SELECT 1"))
+    return Healthy()
+
+
+def metrics() -> bytes:
+    """The figures of all web processes together when they share a directory, else this one's."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def development_outbox() -> OutboxItems:
+    return OutboxItems(items=[OutboxItem.of(stored) for stored in messages.newest()])

@@ -1,0 +1,69 @@
+"""Health, metrics, the API's description, and what would have been sent in development."""
+
+import json
+from typing import Any
+
+from flask import Response, current_app, make_response, redirect, render_template, request, url_for
+
+from mealquest.core.errors import NotFound
+from mealquest.core.wire import NoInput
+from mealquest.ops import service
+from mealquest.ops.replies import Alive, Healthy
+from mealquest.web import openapi
+from mealquest.web.frame import Call, Feature
+
+feature = Feature("ops")
+
+
+@feature.get(api="/health")
+def health(call: Call, form: NoInput) -> Alive:
+    """Alive: the process answers. No dependency is asked."""
+    return service.alive()
+
+
+@feature.get(api="/api/health")
+def ready(call: Call, form: NoInput) -> Healthy:
+    """Ready: the database answers too."""
+    return service.healthy()
+
+
+@feature.get(api="/metrics")
+def metrics(call: Call, form: NoInput) -> Response:
+    """Prometheus text of all processes."""
+    return Response(service.metrics(), content_type=service.METRICS_TYPE)
+
+
+@feature.get(api="/api/openapi.json")
+def openapi_document(call: Call, form: NoInput) -> Response:
+    """This API, described by OpenAPI 3.1."""
+    return Response(json.dumps(_spec()), mimetype="application/json")
+
+
+@feature.get(page="/api/docs")
+def docs(call: Call, form: NoInput) -> Response:
+    """This API, described for people."""
+    return make_response(render_template("web/api_docs.html", spec=_spec()))
+
+
+@feature.get(page="/")
+def front(call: Call, form: NoInput) -> Response:
+    """The front page; people who are signed in go on to the console."""
+    if call.principal.merchant_id and not request.args:
+        return make_response(redirect(url_for("payments.home.page"), code=303))
+    return make_response(render_template("ops/front.html"))
+
+
+@feature.get(page="/dev/outbox")
+def outbox(call: Call, form: NoInput) -> Response:
+    """Every phone code and mail of this development installation, newest first."""
+    if not current_app.config["SETTINGS"].is_development:
+        raise NotFound("Not Found")
+    view = service.development_outbox()
+    if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "text/html":
+        return make_response(render_template("ops/outbox.html", view=view))
+    return Response(view.as_json(), mimetype="application/json")
+
+
+def _spec() -> dict[str, Any]:
+    endpoints = current_app.extensions["endpoints"].values()
+    return openapi.describe(endpoints, current_app.config["SETTINGS"].base_url)

@@ -1,0 +1,175 @@
+"""Statements on payments. A customer's name is read beside them, as the foreign key allows."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.numeric import Int8
+from sqlalchemy import Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from mealquest.core.errors import Invalid
+from mealquest.core.money import Currency
+from mealquest.payments.domain import PaymentStatus
+from mealquest.wallet.service import Checkout, Deduction, LockedWallet
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFacts:
+    id: str
+    customer_id: str
+    display_name: str
+    status: PaymentStatus
+    currency: Currency
+    parts: Deduction
+    refunded_minor: int
+    voucher_name: str | None
+    taken_by: str
+    created_at: datetime
+
+
+_ADD = text(
+    """
+    INSERT INTO payments
+           (merchant_id, id, customer_id, status, currency, order_minor, voucher_minor,
+            bonus_minor, principal_minor, silver_minor, external_minor, voucher_id, quote, taken_by)
+    VALUES (:merchant, :id, :customer, :status, :currency, :order, :voucher,
+            :bonus, :principal, :silver, :external, :voucher_id, :quote, :taken_by)
+    """
+).bindparams(bindparam("quote", type_=JSONB))
+
+
+def add_paid(
+    session: Session,
+    wallet: LockedWallet,
+    planned: Checkout,
+    *,
+    payment_id: str,
+    quote: dict[str, Any],
+    taken_by: str,
+) -> None:
+    parts = planned.deduction
+    session.execute(
+        _ADD,
+        {
+            "merchant": wallet.merchant_id,
+            "id": payment_id,
+            "customer": wallet.customer_id,
+            "status": PaymentStatus.PAID.value,
+            "currency": wallet.currency.value,
+            "order": Int8(planned.order_minor),
+            "voucher": Int8(parts.voucher),
+            "bonus": Int8(parts.bonus),
+            "principal": Int8(parts.principal),
+            "silver": Int8(parts.silver),
+            "external": Int8(parts.external),
+            "voucher_id": planned.voucher.id if planned.voucher else None,
+            "quote": quote,
+            "taken_by": taken_by,
+        },
+    )
+
+
+_FACTS = """
+    SELECT p.id, p.customer_id, c.display_name, p.status, p.currency, p.voucher_minor,
+           p.bonus_minor, p.principal_minor, p.silver_minor, p.external_minor, p.refunded_minor,
+           p.quote #>> '{selectedVoucher,name}' AS voucher_name, p.taken_by, p.created_at
+      FROM payments p
+      JOIN customers c ON c.merchant_id = p.merchant_id AND c.id = p.customer_id
+     WHERE p.merchant_id = :merchant
+"""
+_NEWEST_FIRST = " ORDER BY p.created_at DESC, p.id DESC LIMIT :limit"
+_OWN = " AND p.customer_id = :customer"
+_AFTER = " AND (p.created_at, p.id) < (:before, :before_id)"
+
+_ONE = text(_FACTS + " AND p.id = :id")
+# By whether they are one customer's only, and whether they go on from a cursor.
+_PAGES = {
+    (own, after): text(_FACTS + _OWN * own + _AFTER * after + _NEWEST_FIRST)
+    for own in (False, True)
+    for after in (False, True)
+}
+_TAKEN = text(
+    """
+    SELECT count(*), CAST(coalesce(sum(order_minor), 0) AS bigint) FROM payments
+     WHERE merchant_id = :merchant AND created_at >= :since AND created_at < :until
+    """
+)
+
+
+def one(session: Session, merchant_id: str, payment_id: str) -> PaymentFacts | None:
+    row = session.execute(_ONE, {"merchant": merchant_id, "id": payment_id}).first()
+    return _facts(row) if row else None
+
+
+def page(
+    session: Session,
+    merchant_id: str,
+    *,
+    customer_id: str | None,
+    limit: int,
+    cursor: str | None,
+) -> tuple[list[PaymentFacts], str | None]:
+    """Newest first, and the cursor of the next page; None on the last one.
+
+    Raises Invalid for a cursor that no page gave out.
+    """
+    values: dict[str, Any] = {"merchant": merchant_id, "limit": limit + 1}
+    if customer_id is not None:
+        values["customer"] = customer_id
+    if cursor is not None:
+        values["before"], values["before_id"] = _from_cursor(cursor)
+    statement = _PAGES[customer_id is not None, cursor is not None]
+    found = [_facts(row) for row in session.execute(statement, values)]
+    if len(found) <= limit:
+        return found, None
+    last = found[limit - 1]
+    return found[:limit], _as_cursor(last.created_at, last.id)
+
+
+def taken_between(
+    session: Session, merchant_id: str, since: datetime, until: datetime
+) -> tuple[int, int]:
+    """How many payments, and their orders' sum in minor units, refunds not taken off."""
+    row = session.execute(_TAKEN, {"merchant": merchant_id, "since": since, "until": until}).one()
+    return row[0], row[1]
+
+
+def _facts(row: Row[Any]) -> PaymentFacts:
+    return PaymentFacts(
+        row.id,
+        row.customer_id,
+        row.display_name,
+        PaymentStatus(row.status),
+        Currency(row.currency),
+        Deduction(
+            row.voucher_minor,
+            row.bonus_minor,
+            row.principal_minor,
+            row.silver_minor,
+            row.external_minor,
+        ),
+        row.refunded_minor,
+        row.voucher_name,
+        row.taken_by,
+        row.created_at,
+    )
+
+
+def _as_cursor(created_at: datetime, payment_id: str) -> str:
+    return base64.urlsafe_b64encode(f"{created_at.isoformat()} {payment_id}".encode()).decode()
+
+
+def _from_cursor(cursor: str) -> tuple[datetime, str]:
+    refusal = Invalid("cursor is not valid", code="CURSOR_INVALID")
+    try:
+        moment, _, payment_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
+        created_at = datetime.fromisoformat(moment)
+    except (binascii.Error, ValueError):
+        raise refusal from None
+    if created_at.tzinfo is None or not payment_id.isprintable():
+        raise refusal
+    return created_at, payment_id

@@ -1,0 +1,85 @@
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import collate, select
+from sqlalchemy.orm import Session
+
+from mealquest.core.money import Currency
+from mealquest.tenancy.domain import Limit, RefundPolicy, TenantPolicy
+from mealquest.tenancy.models import Merchant, MerchantSettings, TenantPolicyRow
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantFacts:
+    """What the other features need to know about a merchant."""
+
+    merchant_id: str
+    name: str
+    currency: Currency
+    time_zone: str
+    locale: str
+    refund_policy: RefundPolicy
+    budget_cap_minor: int
+    kill_switch_enabled: bool
+    cluster_id: str
+    onboarded_at: datetime
+
+
+_FACTS = (
+    MerchantSettings.merchant_id,
+    MerchantSettings.name,
+    MerchantSettings.currency,
+    MerchantSettings.time_zone,
+    MerchantSettings.locale,
+    MerchantSettings.refund_policy,
+    MerchantSettings.budget_cap_minor,
+    MerchantSettings.kill_switch_enabled,
+    MerchantSettings.cluster_id,
+    MerchantSettings.onboarded_at,
+)
+
+
+def facts(session: Session, merchant_id: str) -> MerchantFacts | None:
+    row = session.execute(
+        select(*_FACTS).where(MerchantSettings.merchant_id == merchant_id)
+    ).one_or_none()
+    return MerchantFacts(**row._mapping) if row else None
+
+
+def names(session: Session, merchant_ids: list[str]) -> dict[str, str]:
+    """Names by id, of those of the named merchants that exist and are in scope."""
+    rows = session.execute(select(Merchant.id, Merchant.name).where(Merchant.id.in_(merchant_ids)))
+    return {row.id: row.name for row in rows}
+
+
+def is_there(session: Session, merchant_id: str) -> bool:
+    return session.scalar(select(Merchant.id).where(Merchant.id == merchant_id)) is not None
+
+
+def everybody(session: Session) -> list[tuple[str, str, datetime]]:
+    """Id, name and day of joining of every merchant in scope, in the order of bytes of the id."""
+    rows = session.execute(
+        select(Merchant.id, Merchant.name, Merchant.created_at).order_by(collate(Merchant.id, "C"))
+    )
+    return [(row.id, row.name, row.created_at) for row in rows]
+
+
+def policy(session: Session, merchant_id: str) -> TenantPolicy:
+    row = session.execute(
+        select(
+            TenantPolicyRow.write_enabled, TenantPolicyRow.ws_enabled, TenantPolicyRow.limits
+        ).where(TenantPolicyRow.merchant_id == merchant_id)
+    ).one_or_none()
+    if row is None:
+        return TenantPolicy()
+    limits = {operation: _limit(stored) for operation, stored in row.limits.items()}
+    return TenantPolicy(row.write_enabled, row.ws_enabled, limits)
+
+
+def stored_limit(limit: Limit) -> dict[str, int]:
+    return {"limit": limit.limit, "windowMs": limit.window_ms}
+
+
+def _limit(stored: Any) -> Limit:
+    return Limit(stored["limit"], stored["windowMs"])

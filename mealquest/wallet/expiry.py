@@ -1,0 +1,71 @@
+"""Vouchers and bonus whose time is over. Nothing waits for this: who pays goes by the clock."""
+
+import structlog
+from sqlalchemy.orm import Session
+
+from mealquest.core.clock import iso_millis
+from mealquest.core.db import platform_transaction, transaction
+from mealquest.core.ids import new_id
+from mealquest.wallet import ledger, queries
+from mealquest.wallet.domain import Lot
+from mealquest.wallet.ledger import BREAKAGE, Bucket, Posting, wallet_account
+from mealquest.wallet.models import EntryKind
+from mealquest.wallet.queries import LockedWallet
+
+log = structlog.get_logger(__name__)
+
+
+def expire_due(limit: int = 200) -> int:
+    """Settle what expired for up to `limit` customers; returns how many vouchers and lots it was.
+
+    A customer whose wallet cannot be settled is logged and left due; the others go on.
+    """
+    with platform_transaction("what expires is looked for at every merchant at once") as session:
+        due = queries.customers_with_something_due(session, limit)
+    return sum(_settle(merchant_id, customer_id) for merchant_id, customer_id in due)
+
+
+def has_due() -> bool:
+    with platform_transaction("the tick asks for every merchant at once") as session:
+        return bool(queries.customers_with_something_due(session, 1))
+
+
+def _settle(merchant_id: str, customer_id: str) -> int:
+    try:
+        with transaction(merchant_id) as session:
+            wallet = queries.lock_of_anybody(session, merchant_id, customer_id)
+            vouchers = queries.expire_vouchers(session, merchant_id, customer_id)
+            return vouchers + (_empty_lots(session, wallet) if wallet else 0)
+    except Exception as failure:  # noqa: BLE001 - one wallet must not hold up every other one
+        log.warning(
+            "expiry put off",
+            merchant_id=merchant_id,
+            customer_id=customer_id,
+            error=repr(failure)[:300],
+        )
+        return 0
+
+
+def _empty_lots(session: Session, wallet: LockedWallet) -> int:
+    lots = queries.expire_lots(session, wallet)
+    if lots:
+        queries.move(session, wallet, bonus=-sum(lot.left_minor for lot in lots))
+    for lot in lots:
+        _post(session, wallet, lot)
+    return len(lots)
+
+
+def _post(session: Session, wallet: LockedWallet, lot: Lot) -> None:
+    source = wallet_account(wallet.customer_id, Bucket.BONUS)
+    ledger.post(
+        session,
+        wallet.merchant_id,
+        entry_id=new_id("txn"),
+        kind=EntryKind.BONUS_EXPIRY,
+        reference=lot.id,
+        customer_id=wallet.customer_id,
+        amount_minor=lot.left_minor,
+        currency=wallet.currency,
+        details={"expiredAt": iso_millis(lot.expires_at) if lot.expires_at else None},
+        postings=[Posting(source, BREAKAGE, lot.left_minor)],
+    )

@@ -1,0 +1,114 @@
+"""What the wallet answers. Amounts are in major units of the merchant's currency."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import PlainSerializer, WithJsonSchema
+
+from mealquest.core.money import Currency, Money
+from mealquest.core.wire import Amount, Timestamp, View
+from mealquest.wallet.domain import Balances, VoucherFacts, VoucherStatus, VoucherType
+from mealquest.wallet.ledger import Posting
+from mealquest.wallet.models import EntryKind
+
+Rate = Annotated[
+    Decimal,
+    PlainSerializer(float, return_type=float, when_used="json"),
+    WithJsonSchema({"type": "number"}),
+]
+
+
+def major(minor: int, currency: Currency) -> Decimal:
+    return Money(minor, currency).major
+
+
+class WalletView(View):
+    """What can be spent: bonus leaves out lots that have expired."""
+
+    principal: Amount
+    bonus: Amount
+    silver: Amount
+
+    @classmethod
+    def of(cls, balances: Balances, currency: Currency) -> Self:
+        return cls(
+            principal=major(balances.principal, currency),
+            bonus=major(balances.bonus, currency),
+            silver=major(balances.silver, currency),
+        )
+
+
+class VoucherView(View):
+    id: str
+    type: VoucherType
+    name: str
+    value: Amount
+    min_spend: Amount
+    discount_rate: Rate | None  # only of a DISCOUNT_CARD: 0.9 takes a tenth off
+    status: VoucherStatus
+    expires_at: Timestamp
+
+    @classmethod
+    def of(cls, voucher: VoucherFacts, currency: Currency, now: datetime) -> Self:
+        card = voucher.type is VoucherType.DISCOUNT_CARD
+        return cls(
+            id=voucher.id,
+            type=voucher.type,
+            name=voucher.name,
+            value=major(voucher.value_minor, currency),
+            min_spend=major(voucher.min_spend_minor, currency),
+            discount_rate=voucher.discount_rate if card else None,
+            status=voucher.status_at(now),
+            expires_at=voucher.expires_at,
+        )
+
+
+class BonusLotView(View):
+    amount: Amount
+    expires_at: Timestamp | None  # null: never
+
+
+class PostingView(View):
+    source: str
+    destination: str
+    amount: Amount
+
+    @classmethod
+    def of(cls, posting: Posting, currency: Currency) -> Self:
+        return cls(
+            source=posting.source,
+            destination=posting.destination,
+            amount=major(posting.minor, currency),
+        )
+
+
+class LedgerRowView(View):
+    txn_id: str
+    merchant_id: str
+    user_id: str
+    type: EntryKind
+    amount: Amount
+    details: dict[str, Any]
+    timestamp: Timestamp
+    postings: list[PostingView]
+
+
+class TopUpView(View):
+    top_up_id: str
+    txn_id: str
+    wallet: WalletView
+    bonus_granted: Amount
+
+
+class CustomerDetailView(View):
+    uid: str
+    display_name: str
+    phone_masked: str | None
+    tags: list[str]
+    fragments: dict[str, Any]
+    currency: Currency
+    wallet: WalletView
+    vouchers: list[VoucherView]
+    bonus_lots: list[BonusLotView]
+    ledger: list[LedgerRowView]

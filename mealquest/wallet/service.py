@@ -1,0 +1,161 @@
+"""Balances, bonus and vouchers of a merchant's customers: the door to this package.
+
+What joins a transaction stands in `balances`, the use cases in `top_ups` and `expiry`.
+"""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from mealquest.core.clock import utc_now
+from mealquest.core.db import transaction
+from mealquest.identity import service as identity
+from mealquest.tenancy.service import Operation
+from mealquest.wallet import ledger, queries
+from mealquest.wallet.balances import (
+    can_spend,
+    grant_voucher,
+    lock_wallet,
+    open_balances,
+    read_wallet,
+    spend,
+)
+from mealquest.wallet.domain import (
+    NO_VOUCHER,
+    Balances,
+    Checkout,
+    Deduction,
+    VoucherFacts,
+    VoucherOption,
+    VoucherStatus,
+    VoucherType,
+    VoucherVerdict,
+    checkout,
+    spendable,
+)
+from mealquest.wallet.expiry import expire_due, has_due
+from mealquest.wallet.forms import TopUpForm
+from mealquest.wallet.ledger import (
+    BREAKAGE,
+    GIFTS,
+    SALES,
+    VOUCHERS,
+    Bucket,
+    Posting,
+    balance_of,
+    postings_of,
+    wallet_account,
+)
+from mealquest.wallet.models import EntryKind, TopUpMethod
+from mealquest.wallet.queries import LockedWallet, Purse, WalletRow, purse
+from mealquest.wallet.replies import (
+    BonusLotView,
+    CustomerDetailView,
+    LedgerRowView,
+    PostingView,
+    TopUpView,
+    VoucherView,
+    WalletView,
+    major,
+)
+from mealquest.wallet.top_ups import top_up
+
+__all__ = [
+    "BREAKAGE",
+    "GIFTS",
+    "NO_VOUCHER",
+    "SALES",
+    "VOUCHERS",
+    "Balances",
+    "BonusLotView",
+    "Bucket",
+    "Checkout",
+    "CustomerDetailView",
+    "Deduction",
+    "EntryKind",
+    "LedgerRowView",
+    "LockedWallet",
+    "Operation",
+    "Posting",
+    "PostingView",
+    "Purse",
+    "TopUpForm",
+    "TopUpMethod",
+    "TopUpView",
+    "VoucherFacts",
+    "VoucherOption",
+    "VoucherStatus",
+    "VoucherType",
+    "VoucherVerdict",
+    "VoucherView",
+    "WalletRow",
+    "WalletView",
+    "balance_of",
+    "checkout",
+    "customer_detail",
+    "expire_due",
+    "grant_voucher",
+    "has_due",
+    "lock_wallet",
+    "major",
+    "open_balances",
+    "postings_of",
+    "purse",
+    "read_wallet",
+    "spend",
+    "top_up",
+    "wallet_account",
+]
+
+NEWEST_ROWS = 20
+
+
+def customer_detail(merchant_id: str, user_id: str) -> CustomerDetailView:
+    """A customer with balances, vouchers, bonus lots and the newest ledger rows.
+
+    UserNotFound: no such customer at this merchant, or one who has left.
+    """
+    now = utc_now()
+    with transaction(merchant_id) as session:
+        facts = identity.customer_facts(session, merchant_id, user_id)
+        wallet = read_wallet(session, merchant_id, user_id)
+        lots = spendable(purse(session, merchant_id, user_id).lots, now)
+        return CustomerDetailView(
+            uid=facts.id,
+            display_name=facts.display_name,
+            phone_masked=identity.masked(facts.phone_last4),
+            tags=facts.tags,
+            fragments=facts.fragments,
+            currency=wallet.currency,
+            wallet=WalletView.of(can_spend(wallet, lots, now), wallet.currency),
+            vouchers=_vouchers(session, wallet, now),
+            bonus_lots=[
+                BonusLotView(
+                    amount=major(lot.left_minor, wallet.currency), expires_at=lot.expires_at
+                )
+                for lot in lots
+            ],
+            ledger=_newest_rows(session, wallet),
+        )
+
+
+def _vouchers(session: Session, wallet: WalletRow, now: datetime) -> list[VoucherView]:
+    found = queries.vouchers(session, wallet.merchant_id, wallet.customer_id)
+    return [VoucherView.of(voucher, wallet.currency, now) for voucher in found]
+
+
+def _newest_rows(session: Session, wallet: WalletRow) -> list[LedgerRowView]:
+    entries = ledger.newest(session, wallet.merchant_id, wallet.customer_id, NEWEST_ROWS)
+    return [
+        LedgerRowView(
+            txn_id=entry.id,
+            merchant_id=wallet.merchant_id,
+            user_id=wallet.customer_id,
+            type=entry.kind,
+            amount=major(entry.amount_minor, entry.currency),
+            details=entry.details,
+            timestamp=entry.created_at,
+            postings=[PostingView.of(posting, entry.currency) for posting in entry.postings],
+        )
+        for entry in entries
+    ]

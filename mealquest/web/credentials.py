@@ -1,0 +1,108 @@
+"""From a bearer token, an operator key or the console's cookie to one principal."""
+
+from dataclasses import dataclass
+
+from flask import current_app, request
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from sqlalchemy.orm import Session
+
+from mealquest.core.crypto import same
+from mealquest.core.errors import Unauthenticated
+from mealquest.core.principal import ANONYMOUS, Principal, Role
+from mealquest.identity import service as identity
+from mealquest.identity.service import Claims
+
+OPERATOR = Principal(Role.OPERATOR, "operator")
+login_manager = LoginManager()
+
+
+class ConsoleUser(UserMixin):  # type: ignore[misc]  # the library has no types
+    """The cookie holds a token like an app's; it is proved against the database every time."""
+
+    def __init__(self, token: str, claims: Claims) -> None:
+        self.token = token
+        self.claims = claims
+
+    def get_id(self) -> str:
+        return self.token
+
+
+@login_manager.user_loader  # type: ignore[untyped-decorator]
+def _load(token: str) -> ConsoleUser | None:
+    try:
+        return ConsoleUser(token, identity.read_token(token))
+    except Unauthenticated:
+        return None  # expired: the page asks to sign in again
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential as presented: nothing of it is proved but its signature."""
+
+    claims: Claims | None = None
+    operator: bool = False
+    by_cookie: bool = False
+
+    @property
+    def merchant_id(self) -> str | None:
+        return self.claims.merchant_id if self.claims else None
+
+    @property
+    def name(self) -> str:
+        """Who is counted by the throttle of API calls."""
+        if self.claims is None:
+            return "operator"
+        return f"{self.claims.merchant_id}:{self.claims.role}:{self.claims.subject}"
+
+
+def presented() -> Credential | None:
+    """The credential of this request, None without one.
+
+    Raises Unauthenticated when there is one but it is malformed, forged or expired.
+    """
+    header = request.headers.get("Authorization", "")
+    scheme, _, token = header.partition(" ")
+    if api_key := request.headers.get("X-Api-Key", ""):
+        return _operator(api_key)
+    if header:
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthenticated("Authorization must be a bearer token")
+        return _bearer(token.strip())
+    if current_user.is_authenticated:
+        return Credential(claims=current_user.claims, by_cookie=True)
+    return None
+
+
+def prove(session: Session, credential: Credential) -> Principal:
+    """The principal behind a credential, if the person it names is still who it says."""
+    if credential.operator:
+        return OPERATOR
+    if credential.claims is None:
+        return ANONYMOUS
+    return identity.principal_of(session, credential.claims)
+
+
+def start_session(token: str) -> None:
+    """Sign the browser in with a token that the product just issued."""
+    login_user(ConsoleUser(token, identity.read_token(token)))
+
+
+def end_session() -> None:
+    logout_user()
+
+
+def _bearer(token: str) -> Credential:
+    if _is_operator_key(token):
+        return Credential(operator=True)
+    return Credential(claims=identity.read_token(token))
+
+
+def _operator(api_key: str) -> Credential:
+    if not _is_operator_key(api_key):
+        raise Unauthenticated("invalid api key")
+    return Credential(operator=True)
+
+
+def _is_operator_key(text: str) -> bool:
+    key = current_app.config["SETTINGS"].admin_api_key
+    return bool(key) and same(text, key)

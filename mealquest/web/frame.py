@@ -1,0 +1,175 @@
+"""One declaration registers a handler's page and its JSON route; one function serves both.
+
+    feature = Feature("payments")
+
+    @feature.post(api="/api/payment/verify", page="/console/payments", roles=CASHIER,
+                  scope=Scope.PINNED, gate=Operation.PAYMENT_VERIFY, idempotent=True, ...)
+    def verify(call: Call, form: VerifyForm) -> VerifyView:
+        return service.verify(call.merchant_id, form, by=call.principal, request=call.keyed)
+
+The handler parses nothing and knows no HTTP: its annotations name the input and the answer.
+`web.pipeline` does the rest, in the order written there.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, get_type_hints
+
+from mealquest.core.idempotency import KeyedRequest
+from mealquest.core.principal import Principal, Role
+from mealquest.core.wire import Input, NoInput, View
+from mealquest.tenancy.service import Operation
+from mealquest.web.throttle import Throttle
+
+SAFE = frozenset({"GET", "HEAD"})
+
+
+class Face(Enum):
+    """Which URL was asked for. A page may still be answered as a fragment of itself."""
+
+    API = "api"
+    PAGE = "page"
+
+
+class Scope(Enum):
+    """Where the merchant of a request comes from (rules Q, B and P of the wire contract)."""
+
+    NONE = "none"
+    QUERY = "query"  # ?merchantId or the token's; a different one is refused
+    BODY = "body"  # the token's, else the body's; a different one in the body is ignored
+    PINNED = "pinned"  # as BODY, for routes that money moves through
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the frame has established before a handler runs."""
+
+    principal: Principal
+    merchant_id: str
+    face: Face
+    key: KeyedRequest | None = None
+
+    @property
+    def keyed(self) -> KeyedRequest:
+        if self.key is None:
+            raise RuntimeError("only a route declared idempotent has a key")
+        return self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with another status than 200, or one that says where a page goes next."""
+
+    view: View
+    status: int = 200
+    see_other: str | None = None
+
+
+Handler = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One handler with everything the frame needs to know about it.
+
+    Attributes:
+        roles: who may call it; None for everybody, signed in or not.
+        gate: the tenant-policy operation. A mutating route without one says why in `ungated`.
+        action: the audit action of its refusals and failures.
+        template: `feature/name`; the page is `feature/name.html`, its fragment
+            `feature/_name.html`.
+        again: the page shown again, with the input kept, when the input is refused.
+        on_page: called with the view when a page (not an app) asked, before it is answered.
+    """
+
+    feature: str
+    name: str
+    method: str
+    handler: Handler
+    input: type[Input]
+    output: Any
+    api: str | None = None
+    page: str | None = None
+    roles: frozenset[Role] | None = None
+    scope: Scope = Scope.NONE
+    gate: Operation | None = None
+    ungated: str = ""
+    action: str | None = None
+    idempotent: bool = False
+    template: str | None = None
+    again: str | None = None
+    see_other: Callable[[Any], str] | None = None
+    flash: Callable[[Any], str] | None = None
+    on_page: Callable[[Any], None] | None = None
+    throttles: tuple[Throttle, ...] = ()
+    status: int = 200
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.feature}.{self.name}"
+
+    @property
+    def mutates(self) -> bool:
+        return self.method not in SAFE
+
+    @property
+    def summary(self) -> str:
+        return (inspect.getdoc(self.handler) or self.name.replace("_", " ")).split("\n")[0]
+
+    @property
+    def urls(self) -> Iterator[tuple[Face, str]]:
+        if self.api:
+            yield Face.API, self.api
+        if self.page:
+            yield Face.PAGE, self.page
+
+
+@dataclass
+class Feature:
+    """The declarations of one feature's `views.py`."""
+
+    name: str
+    endpoints: list[Endpoint] = field(default_factory=list)
+    words: dict[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def word(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Give templates a function of this feature by its name."""
+        self.words[function.__name__] = function
+        return function
+
+    def get(self, **options: Any) -> Callable[[Handler], Handler]:
+        return self._declare("GET", options)
+
+    def post(self, **options: Any) -> Callable[[Handler], Handler]:
+        return self._declare("POST", options)
+
+    def patch(self, **options: Any) -> Callable[[Handler], Handler]:
+        return self._declare("PATCH", options)
+
+    def delete(self, **options: Any) -> Callable[[Handler], Handler]:
+        return self._declare("DELETE", options)
+
+    def _declare(self, method: str, options: dict[str, Any]) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            hints = get_type_hints(handler)
+            gate = options.get("gate")
+            action = gate.value if gate and method not in SAFE else None
+            defaults: dict[str, Any] = {"action": action}
+            self.endpoints.append(
+                Endpoint(
+                    feature=self.name,
+                    name=handler.__name__,
+                    method=method,
+                    handler=handler,
+                    input=hints.get("form", NoInput),
+                    output=hints.get("return"),
+                    **(defaults | options),
+                )
+            )
+            return handler
+
+        return register

@@ -1,0 +1,95 @@
+"""The input of a request: JSON, form or query alike, checked by one pydantic model."""
+
+import json
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from flask import request
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from mealquest.core.errors import FieldError, Invalid, TooLarge
+from mealquest.core.wire import Input
+
+MAX_BODY = 1024 * 1024
+
+_WORDS = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "string_too_long": "is too long",
+    "string_too_short": "is required",
+    "string_pattern_mismatch": "format invalid",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "is too large",
+    "greater_than_equal": "is too small",
+    "less_than_equal": "is too large",
+    "enum": "is not one of the allowed values",
+    "literal_error": "is not one of the allowed values",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+}
+
+
+def raw(path: dict[str, Any]) -> dict[str, Any]:
+    """Everything sent: the body (or the query of a GET), with the path's parameters on top."""
+    body = dict(request.args.items()) if request.method in {"GET", "HEAD"} else _body()
+    return body | path
+
+
+def is_form() -> bool:
+    return request.method in {"GET", "HEAD"} or request.mimetype in {
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    }
+
+
+def checked(model: type[Input], values: dict[str, Any]) -> Input:
+    """The validated input. Invalid: names each field that is wrong; the first one's text leads."""
+    try:
+        return model.model_validate(values, context={"form": is_form()})
+    except ValidationError as failure:
+        fields = tuple(_field_error(error) for error in failure.errors(include_url=False))
+        raise Invalid(fields[0].message, fields=fields) from None
+
+
+def _body() -> dict[str, Any]:
+    try:
+        if is_form():
+            return dict(request.form.items())
+        text = request.get_data(cache=True)
+    except RequestEntityTooLarge:
+        raise TooLarge("Request body too large") from None
+    if len(text) > MAX_BODY:
+        raise TooLarge("Request body too large")
+    return _json_object(text) if text.strip() else {}
+
+
+def _json_object(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise Invalid("Invalid JSON body", code="INVALID_JSON") from None
+    if not isinstance(value, dict):
+        raise Invalid("Invalid JSON body", code="INVALID_JSON")
+    return value
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _field_error(error: Any) -> FieldError:
+    location = [str(part) for part in error["loc"]]
+    name = ".".join([to_camel(location[0]), *location[1:]]) if location else ""
+    kind = error["type"]
+    if kind == "refused":
+        return FieldError(name, error["msg"])
+    if kind == "value_error":
+        return FieldError(name, str(error["ctx"]["error"]))
+    words = _WORDS.get(kind, "is not valid")
+    return FieldError(name, f"{name} {words}".strip())

@@ -1,0 +1,186 @@
+"""Language, theme, and what every template knows: navigation, person, formats."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import numbers
+from babel.dates import format_datetime
+from flask import Flask, current_app, g, request, url_for
+from flask_babel import Babel, get_locale, gettext, lazy_gettext
+
+from mealquest import __version__
+from mealquest.core.db import transaction
+from mealquest.core.principal import MANAGEMENT, MERCHANT, Principal, Role
+from mealquest.core.settings import Profile
+from mealquest.tenancy import service as tenancy
+from mealquest.tenancy.service import MerchantFacts
+from mealquest.web.security import csrf_token
+
+LOCALES = ("en", "zh_Hans")
+THEMES = ("auto", "light", "dark")
+HTML_LANG = {"en": "en", "zh_Hans": "zh-Hans"}
+
+ROLE_LABELS = {
+    Role.OWNER: lazy_gettext("Owner"),
+    Role.MANAGER: lazy_gettext("Manager"),
+    Role.CLERK: lazy_gettext("Clerk"),
+    Role.APPLICANT: lazy_gettext("New owner"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationEntry:
+    label: Any
+    icon: str
+    endpoint: str
+    roles: frozenset[Role]
+    url: str = ""
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    name: str
+    role_label: str
+    merchant_name: str
+
+
+NAVIGATION = (
+    NavigationEntry(lazy_gettext("Home"), "home", "payments.home.page", MERCHANT),
+    NavigationEntry(lazy_gettext("Take a payment"), "cash", "payments.counter.page", MERCHANT),
+    NavigationEntry(lazy_gettext("Customers"), "users", "identity.customers.page", MERCHANT),
+    NavigationEntry(lazy_gettext("Payments"), "receipt", "payments.payments.page", MERCHANT),
+)
+
+
+def install(app: Flask, translations: Path) -> None:
+    app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(translations)
+    Babel(app, locale_selector=_locale)
+    app.context_processor(_context)
+    app.add_template_filter(money, "money")
+    app.add_template_filter(moment, "moment")
+    app.add_template_filter(day, "day")
+    app.add_template_global(role_label, "role_label")
+    app.add_template_global(new_key, "new_key")
+
+
+def _locale() -> str:
+    chosen = request.cookies.get("mq_locale", "")
+    if chosen in LOCALES:
+        return chosen
+    best = request.accept_languages.best_match(["en", "zh", "zh-CN", "zh-Hans"], "en")
+    return "zh_Hans" if best.startswith("zh") else "en"
+
+
+def theme() -> str:
+    chosen = request.cookies.get("mq_theme", "")
+    return chosen if chosen in THEMES else "auto"
+
+
+def principal() -> Principal | None:
+    found: Principal | None = g.get("principal")
+    return found
+
+
+def merchant() -> MerchantFacts | None:
+    """The merchant this page is about, read once a request."""
+    who = principal()
+    if who is None or who.merchant_id is None:
+        return None
+    if "merchant" not in g:
+        with transaction(who.merchant_id) as session:
+            g.merchant = tenancy.settings_of(session, who.merchant_id)
+    facts: MerchantFacts = g.merchant
+    return facts
+
+
+def translate(message: str, **values: Any) -> str:
+    """`gettext` with a type; imported as `_`, so that messages are collected."""
+    return str(gettext(message, **values))
+
+
+def role_label(role: Role) -> str:
+    return str(ROLE_LABELS.get(role, role))
+
+
+def new_key() -> str:
+    """An idempotency key for one rendering of a form."""
+    return secrets.token_urlsafe(18)
+
+
+def money(amount: Decimal, currency: str | None = None) -> str:
+    """`CNY 52.00`, or `¥52.00` for readers of Chinese."""
+    facts = merchant()
+    code = currency or (facts.currency if facts else "CNY")
+    locale = get_locale() or "en"
+    if str(locale).startswith("zh"):
+        return str(numbers.format_currency(amount, code, locale=locale))
+    pattern = "¤¤ #,##0.00;¤¤ -#,##0.00"
+    return str(numbers.format_currency(amount, code, format=pattern, locale=locale))
+
+
+def moment(value: datetime) -> str:
+    """Date and time in the merchant's zone."""
+    return format_datetime(value, "medium", tzinfo=_zone(), locale=get_locale() or "en")
+
+
+def day(value: datetime) -> str:
+    return format_datetime(value, "d MMM y", tzinfo=_zone(), locale=get_locale() or "en")
+
+
+def _zone() -> ZoneInfo:
+    facts = merchant()
+    return ZoneInfo(facts.time_zone if facts else "UTC")
+
+
+def _context() -> dict[str, Any]:
+    settings = current_app.config["SETTINGS"]
+    locale = str(get_locale() or "en")
+    facts, who = merchant(), principal()
+    return {
+        "navigation": _navigation(),
+        "person": _person(),
+        "currency": facts.currency if facts else "",
+        "may_give_bonus": who is not None and who.role in MANAGEMENT,
+        "csrf_token": csrf_token,
+        "theme": theme(),
+        "locale": locale,
+        "html_lang": HTML_LANG.get(locale, "en"),
+        "sign_out_url": url_for("identity.sign_out.page"),
+        "preferences_url": url_for("preferences"),
+        "environment_badge": _badge(settings.profile),
+        "product_version": __version__,
+    }
+
+
+def _badge(profile: Profile) -> str:
+    badges: dict[Profile, str] = {
+        Profile.DEV: gettext("development · sandbox"),
+        Profile.TEST: gettext("test"),
+        Profile.STAGING: gettext("staging"),
+    }
+    return badges.get(profile, "")
+
+
+def _navigation() -> list[NavigationEntry]:
+    who = principal()
+    if who is None:
+        return []
+    entries = [(entry, url_for(entry.endpoint)) for entry in NAVIGATION if who.role in entry.roles]
+    best = max((url for _, url in entries if request.path.startswith(url)), key=len, default="")
+    return [
+        NavigationEntry(entry.label, entry.icon, entry.endpoint, entry.roles, url, url == best)
+        for entry, url in entries
+    ]
+
+
+def _person() -> Person | None:
+    who, facts = principal(), merchant()
+    if who is None or facts is None:
+        return None
+    return Person(who.name or who.subject, role_label(who.role), facts.name)

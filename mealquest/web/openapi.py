@@ -1,0 +1,142 @@
+"""OpenAPI 3.1 out of the same declarations that serve the requests."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from mealquest import __version__
+from mealquest.core.wire import Input, View
+from mealquest.web.frame import Endpoint, Scope
+
+REF = "#/components/schemas/{model}"
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "error", "code", "requestId"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "error": {"type": "string", "description": "The contract's words."},
+        "code": {"type": "string", "description": "Stable, UPPER_SNAKE."},
+        "requestId": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def describe(endpoints: Iterable[Endpoint], base_url: str) -> dict[str, Any]:
+    """The document of every declared JSON route."""
+    routes = [endpoint for endpoint in endpoints if endpoint.api]
+    models, definitions = _schemas(routes)
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in routes:
+        operation = _operation(endpoint, models)
+        paths.setdefault(_path(endpoint.api or ""), {})[endpoint.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "MealQuest",
+            "version": __version__,
+            "description": "Amounts are numbers in major units; times are ISO-8601 UTC.",
+        },
+        "servers": [{"url": base_url}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": {**definitions, "Problem": PROBLEM},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "operator": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            },
+        },
+    }
+
+
+def _schemas(routes: list[Endpoint]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    inputs = {endpoint.input for endpoint in routes if endpoint.input.model_fields}
+    outputs = {endpoint.output for endpoint in routes if _is_view(endpoint.output)}
+    wanted: list[tuple[type[BaseModel], Any]] = [
+        *((model, "validation") for model in sorted(inputs, key=lambda m: m.__name__)),
+        *((model, "serialization") for model in sorted(outputs, key=lambda m: m.__name__)),
+    ]
+    refs, document = models_json_schema(
+        wanted, by_alias=True, ref_template=REF, schema_generator=GenerateJsonSchema
+    )
+    return refs, document.get("$defs", {})
+
+
+def _is_view(output: Any) -> bool:
+    return isinstance(output, type) and issubclass(output, View)
+
+
+def _operation(endpoint: Endpoint, models: dict[Any, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.full_name.replace(".", "_"),
+        "summary": endpoint.summary,
+        "tags": [endpoint.feature],
+        "parameters": _parameters(endpoint),
+        "responses": _responses(endpoint, models),
+        "security": [{"bearer": []}] if endpoint.roles is not None else [],
+        "x-roles": sorted(endpoint.roles) if endpoint.roles is not None else [],
+        "x-scope": endpoint.scope.value,
+    }
+    if endpoint.gate:
+        operation["x-gate"] = endpoint.gate.value
+    if endpoint.mutates and endpoint.input.model_fields:
+        schema = models[(endpoint.input, "validation")]
+        operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    text = {"type": "string"}
+    in_path = re.findall(r"<(?:\w+:)?(\w+)>", endpoint.api or "")
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": text} for name in in_path
+    ]
+    if endpoint.scope is Scope.QUERY:
+        parameters.append({"name": "merchantId", "in": "query", "schema": text})
+    if endpoint.idempotent:
+        parameters.append(
+            {"name": "Idempotency-Key", "in": "header", "required": True, "schema": text}
+        )
+    if not endpoint.mutates:
+        parameters += _query(endpoint.input, in_path)
+    return parameters
+
+
+def _query(model: type[Input], in_path: list[str]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema(by_alias=True)
+    required = set(schema.get("required", ()))
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": described}
+        for name, described in schema.get("properties", {}).items()
+        if name not in in_path
+    ]
+
+
+def _responses(endpoint: Endpoint, models: dict[Any, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": "Success"}
+    if _is_view(endpoint.output):
+        schema = models[(endpoint.output, "serialization")]
+        found["content"] = {"application/json": {"schema": schema}}
+    problem = {
+        "description": "Refused, with the reason",
+        "content": {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+        },
+    }
+    return {str(endpoint.status): found, "default": problem}
+
+
+def _path(rule: str) -> str:
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)

@@ -1,0 +1,206 @@
+"""What happens to every request of a declared handler, in this order.
+
+credential -> throttle -> principal and tenant policy (one short transaction) -> CSRF -> role ->
+merchant scope -> gate -> idempotency key -> input -> handler -> answer. A refusal of somebody who
+is known, and a failure of an act that is audited, leave an audit row.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from flask import Response, current_app, g, request
+
+from mealquest.audit import service as audit
+from mealquest.audit.service import AuditStatus
+from mealquest.core.db import transaction
+from mealquest.core.errors import (
+    AppError,
+    Forbidden,
+    Invalid,
+    PolicyBlocked,
+    TooManyRequests,
+    Unauthenticated,
+)
+from mealquest.core.idempotency import KeyedRequest, request_hash
+from mealquest.core.principal import ANONYMOUS, Principal
+from mealquest.core.wire import Input
+from mealquest.tenancy import service as tenancy
+from mealquest.tenancy.service import TenantPolicy
+from mealquest.web import credentials, inputs, problems, respond
+from mealquest.web.credentials import Credential
+from mealquest.web.formstate import FormState
+from mealquest.web.frame import Call, Endpoint, Face, Reply, Scope
+from mealquest.web.policy import QuotaExceeded, pass_gate
+from mealquest.web.security import require_csrf
+from mealquest.web.throttle import Throttles
+
+API_LIMIT = ("1200/minute",)
+KEY_LENGTH = 255
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of a request so far; an error that comes later is told in these terms."""
+
+    principal: Principal = ANONYMOUS
+    merchant_id: str = ""
+    policy: TenantPolicy | None = None
+    values: dict[str, Any] | None = None
+
+
+def run(endpoint: Endpoint, face: Face, path: dict[str, Any]) -> Response:
+    known = Known()
+    try:
+        call, form = _admit(endpoint, face, path, known)
+        return respond.answer(endpoint, call, _handle(endpoint, call, form))
+    except Exception as failure:  # noqa: BLE001 - the one place where errors become answers
+        return _refuse(endpoint, face, known, problems.as_app_error(failure))
+
+
+def _admit(
+    endpoint: Endpoint, face: Face, path: dict[str, Any], known: Known
+) -> tuple[Call, Input]:
+    credential = _credential(endpoint)
+    if credential:
+        _identify(endpoint, credential, known)
+    g.principal = known.principal
+    if _needs_csrf(endpoint, face, credential):
+        require_csrf()
+    _require_role(endpoint, known.principal)
+    known.values = values = inputs.raw(path)
+    known.merchant_id = _merchant(endpoint, known.principal, values)
+    if endpoint.gate and known.policy:
+        pass_gate(known.policy, endpoint.gate, known.merchant_id, _throttles())
+    sent_key = _sent_key(values) if endpoint.idempotent else None
+    form = inputs.checked(endpoint.input, values)
+    for throttle in endpoint.throttles:
+        _throttles().take(throttle, form)
+    key = _keyed(endpoint, known.principal, sent_key, form) if sent_key else None
+    return Call(known.principal, known.merchant_id, face, key), form
+
+
+def _handle(endpoint: Endpoint, call: Call, form: Input) -> Any:
+    return endpoint.handler(call, form)
+
+
+def _credential(endpoint: Endpoint) -> Credential | None:
+    try:
+        credential = credentials.presented()
+    except Unauthenticated:
+        if endpoint.roles is None:
+            return None  # a public page stays open to somebody whose session has ended
+        raise
+    if credential is None and endpoint.roles is not None:
+        raise Unauthenticated("Authorization is required")
+    if credential and not credential.by_cookie:
+        throttles = _throttles()
+        if throttles.enabled:
+            throttles.spend(API_LIMIT, "api", credential.name)
+    return credential
+
+
+def _identify(endpoint: Endpoint, credential: Credential, known: Known) -> None:
+    merchants = (credential.merchant_id,) if credential.merchant_id else ()
+    try:
+        with transaction(*merchants) as session:
+            known.principal = credentials.prove(session, credential)
+            if endpoint.gate and credential.merchant_id:
+                known.policy = tenancy.policy_of(session, credential.merchant_id)
+    except Unauthenticated:
+        if endpoint.roles is not None:
+            raise
+
+
+def _needs_csrf(endpoint: Endpoint, face: Face, credential: Credential | None) -> bool:
+    by_cookie = credential is not None and credential.by_cookie
+    return endpoint.mutates and (face is Face.PAGE or by_cookie)
+
+
+def _require_role(endpoint: Endpoint, principal: Principal) -> None:
+    if endpoint.roles is not None and principal.role not in endpoint.roles:
+        raise Forbidden("permission denied")
+
+
+def _merchant(endpoint: Endpoint, principal: Principal, values: dict[str, Any]) -> str:
+    """The merchant this request is about; see `Scope` for the three rules."""
+    if endpoint.scope is Scope.NONE:
+        return principal.merchant_id or ""
+    named = values.get("merchantId")
+    if endpoint.scope is Scope.QUERY:
+        named = request.args.get("merchantId") or None
+        if named and principal.merchant_id and named != principal.merchant_id:
+            raise Forbidden("merchant scope denied", code="MERCHANT_SCOPE_DENIED")
+    merchant_id = principal.merchant_id or named
+    if not isinstance(merchant_id, str) or not merchant_id:
+        raise Invalid("merchantId is required")
+    return merchant_id
+
+
+def _sent_key(values: dict[str, Any]) -> str:
+    key = request.headers.get("Idempotency-Key") or values.get("idempotencyKey")
+    if not isinstance(key, str) or not key.strip():
+        raise Invalid("Idempotency-Key is required", code="IDEMPOTENCY_KEY_REQUIRED")
+    if len(key) > KEY_LENGTH or not key.isprintable():
+        raise Invalid(f"Idempotency-Key must be printable and at most {KEY_LENGTH} characters")
+    return key.strip()
+
+
+def _keyed(endpoint: Endpoint, principal: Principal, key: str, form: Input) -> KeyedRequest:
+    return KeyedRequest(principal.actor, endpoint.full_name, key, request_hash(form))
+
+
+def _throttles() -> Throttles:
+    throttles: Throttles = current_app.extensions["throttles"]
+    return throttles
+
+
+# --- refusals -----------------------------------------------------------------------------
+
+
+def _refuse(endpoint: Endpoint, face: Face, known: Known, error: AppError) -> Response:
+    _audit(endpoint, known, error)
+    if face is Face.PAGE and endpoint.again and not isinstance(error, Unauthenticated):
+        return _form_again(endpoint, known, error)
+    return respond.problem(error, face)
+
+
+def _form_again(endpoint: Endpoint, known: Known, error: AppError) -> Response:
+    """Run the page the form stands on once more, with what was typed and what is wrong."""
+    shown: Endpoint = current_app.extensions["endpoints"][endpoint.again]
+    values = known.values or dict(request.form.items())
+    call = Call(known.principal, known.principal.merchant_id or "", Face.PAGE)
+    try:
+        result = shown.handler(call, inputs.checked(shown.input, values))
+    except AppError:
+        return respond.problem(error, Face.PAGE)
+    view = result.view if isinstance(result, Reply) else result
+    return respond.form_again(shown, call, view, FormState.refused(values, error), error)
+
+
+def _audit(endpoint: Endpoint, known: Known, error: AppError) -> None:
+    merchant_id = known.principal.merchant_id
+    row = _audit_row(endpoint, error)
+    if merchant_id is None or row is None:
+        return
+    action, status, details = row
+    try:
+        audit.record_alone(merchant_id, action, known.principal, details, status)
+    except Exception as failure:  # noqa: BLE001 - the answer must not depend on the audit
+        log.error("audit row lost", action=action, error=repr(failure))
+
+
+def _audit_row(
+    endpoint: Endpoint, error: AppError
+) -> tuple[str, AuditStatus, dict[str, Any]] | None:
+    if isinstance(error, PolicyBlocked | QuotaExceeded):
+        held_back = {"reason": error.message, "policyCode": error.reason}
+        return (endpoint.action, AuditStatus.BLOCKED, held_back) if endpoint.action else None
+    action = endpoint.action or "ACCESS"
+    if respond.denied(error):
+        return action, AuditStatus.DENIED, {"error": error.message, "route": endpoint.full_name}
+    if endpoint.action and not isinstance(error, TooManyRequests):
+        return action, AuditStatus.FAILED, {"error": error.message}
+    return None

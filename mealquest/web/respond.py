@@ -1,0 +1,127 @@
+"""From a view to an answer: the page, its fragment, or JSON."""
+
+import json
+from typing import Any
+
+from flask import Response, current_app, flash, make_response, redirect, render_template, request
+
+from mealquest.core.errors import AppError, Forbidden, TooManyRequests, Unauthenticated
+from mealquest.core.wire import View
+from mealquest.web import problems
+from mealquest.web.formstate import FormState
+from mealquest.web.frame import Call, Endpoint, Face, Reply
+
+
+def wants_fragment() -> bool:
+    """htmx asks for a part of the page: it names a target and is not boosting a link."""
+    headers = request.headers
+    return "HX-Target" in headers and "HX-Boosted" not in headers
+
+
+def from_htmx() -> bool:
+    return "HX-Request" in request.headers
+
+
+def answer(endpoint: Endpoint, call: Call, result: View | Reply | Response) -> Response:
+    if isinstance(result, Response):
+        return result
+    reply = result if isinstance(result, Reply) else Reply(result, endpoint.status)
+    if call.face is Face.API:
+        return _json(reply, endpoint)
+    return _page(endpoint, call, reply)
+
+
+def problem(error: AppError, face: Face) -> Response:
+    """An error that no form is shown for."""
+    status = problems.status_of(error)
+    body = problems.as_json(error)
+    if face is Face.API:
+        response = make_response(json.dumps(body), status)
+        response.mimetype = "application/problem+json"
+    elif isinstance(error, Unauthenticated):
+        response = _to_sign_in()
+    elif from_htmx():
+        response = make_response(render_template("web/_problem.html", problem=body), status)
+        response.headers["HX-Retarget"] = "#problems"
+        response.headers["HX-Reswap"] = "innerHTML"
+    else:
+        response = make_response(render_template("web/problem.html", problem=body), status)
+    return _with_error_headers(response, error)
+
+
+def form_again(
+    endpoint: Endpoint, call: Call, view: Any, form: FormState, error: AppError
+) -> Response:
+    """The page of a refused form once more, with what was typed and what is wrong with it.
+
+    Its template sees the error's code as `failed`.
+    """
+    page = render_template(
+        f"{endpoint.template}.html", view=view, form=form, call=call, failed=error.reason
+    )
+    response = _with_error_headers(make_response(page, problems.status_of(error)), error)
+    if from_htmx():
+        response.headers["HX-Retarget"] = "body"
+        response.headers["HX-Reswap"] = "innerHTML"
+        response.headers["HX-Push-Url"] = "false"
+    return response
+
+
+def _json(reply: Reply, endpoint: Endpoint) -> Response:
+    response = make_response(reply.view.as_json(), reply.status)
+    response.mimetype = "application/json"
+    if reply.view.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    if not endpoint.mutates:
+        response.headers["Cache-Control"] = "private, no-cache"
+        response.vary.update(["Authorization", "Cookie"])
+        response.add_etag(weak=True)
+        response.make_conditional(request)
+    return response
+
+
+def _page(endpoint: Endpoint, call: Call, reply: Reply) -> Response:
+    if endpoint.on_page:
+        endpoint.on_page(reply.view)
+    target = reply.see_other or (endpoint.see_other(reply.view) if endpoint.see_other else None)
+    if target:
+        return _onward(endpoint, reply, target)
+    folder, _, name = (endpoint.template or "").rpartition("/")
+    template = f"{folder}/_{name}.html" if wants_fragment() else f"{folder}/{name}.html"
+    page = render_template(template, view=reply.view, form=FormState(request.args), call=call)
+    response = make_response(page, reply.status)
+    response.vary.update(["HX-Request", "HX-Target", "Cookie"])
+    return response
+
+
+def _onward(endpoint: Endpoint, reply: Reply, target: str) -> Response:
+    if endpoint.flash and not reply.view.replayed:
+        flash(endpoint.flash(reply.view), "success")
+    if from_htmx():
+        response = make_response("", 204)
+        response.headers["HX-Redirect"] = target
+        return response
+    return make_response(redirect(target, code=303))
+
+
+def _to_sign_in() -> Response:
+    """An expired session leads to the sign-in page, never to a sign-in form inside a fragment."""
+    back = request.full_path.rstrip("?") if request.method == "GET" and not from_htmx() else ""
+    target = current_app.url_for("identity.sign_in_page.page", next=back or None)
+    if from_htmx():
+        response = make_response("", 204)
+        response.headers["HX-Redirect"] = target
+        return response
+    return make_response(redirect(target, code=303))
+
+
+def _with_error_headers(response: Response, error: AppError) -> Response:
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthenticated) and response.status_code == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="mealquest"'
+    return response
+
+
+def denied(error: AppError) -> bool:
+    return isinstance(error, Forbidden | Unauthenticated)

@@ -1,0 +1,86 @@
+"""Rules about the code itself: sizes, transactions, platform users, migrations, queues."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*(ROOT / "mealquest").rglob("*.py"), *(ROOT / "jobs").rglob("*.py")])
+
+# Who may cross merchants, and nobody else. Add a name here only with a reason in its docstring.
+PLATFORM_USERS: set[str] = set()
+
+
+def functions(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_and_functions_stay_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 330, f"{path}: split by use case"
+    for node in functions(path):
+        size = (node.end_lineno or 0) - node.lineno + 1
+        assert size <= 60, f"{path}: {node.name} has {size} lines"
+
+
+def test_only_the_named_functions_cross_merchants() -> None:
+    users = set()
+    for path in SOURCES:
+        for node in functions(path):
+            calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+            if any(getattr(c.func, "id", "") == "platform_transaction" for c in calls):
+                users.add(f"{path.relative_to(ROOT).with_suffix('').as_posix()}:{node.name}")
+    assert users == PLATFORM_USERS
+
+
+def test_the_database_is_entered_by_transactions_only() -> None:
+    allowed = {"mealquest/core/db.py", "jobs/schedule.py"}
+    for path in SOURCES:
+        name = path.relative_to(ROOT).as_posix()
+        if name not in allowed:
+            assert not re.search(r"db\.(session|engine)\b", path.read_text()), (
+                f"{name}: use transaction() or platform_transaction()"
+            )
+
+
+def test_there_is_one_migration_head_and_names_are_numbered() -> None:
+    files = sorted((ROOT / "migrations/versions").glob("*.py"))
+    for number, path in enumerate(files, start=1):
+        assert path.stem.startswith(f"{number:04d}_"), path
+    downs = [re.search(r"^down_revision = (.+)$", p.read_text(), re.M)[1] for p in files]
+    assert downs == ["None", *(f'"{p.stem}"' for p in files[:-1])]
+
+
+def test_every_migration_limits_how_long_it_waits_for_a_lock() -> None:
+    for path in (ROOT / "migrations/versions").glob("*.py"):
+        assert "lock_timeout" in path.read_text(), path
+
+
+def test_every_bell_names_a_job_that_exists_and_every_queue_has_a_worker() -> None:
+    from importlib import import_module
+
+    from jobs.worker import QUEUES
+    from mealquest.core.bells import JOBS, QUEUE
+
+    assert QUEUE in QUEUES
+    for target in JOBS.values():
+        module, _, name = target.rpartition(".")
+        assert callable(getattr(import_module(module), name)), target
+
+
+def test_every_bell_rung_is_one_the_tick_rings_too() -> None:
+    from jobs.schedule import duties
+    from mealquest.core.bells import JOBS
+
+    assert {duty.bell for duty in duties()} == set(JOBS)
+
+
+def test_no_template_has_inline_script_or_style() -> None:
+    for path in (ROOT / "templates").rglob("*.html"):
+        text = path.read_text()
+        assert not re.search(r"<script(?![^>]*\bsrc=)", text), path
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=", text), path

@@ -1,0 +1,72 @@
+"""The import rule: features know what stands before them, and only by its service."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ORDER = """
+    core engines audit tenancy identity web wallet alliance payments invoices suppliers
+    campaigns strategy recovery privacy onboarding ops
+"""
+INSIDE = "views service forms replies queries ledger gateway models domain errors"
+PACKAGES, MODULES = ORDER.split(), INSIDE.split()
+
+
+def imports() -> Iterator[tuple[Path, str, str, str]]:
+    """(file, its package, imported package, imported module) of every import inside mealquest."""
+    for path in sorted((ROOT / "mealquest").glob("*/**/*.py")):
+        home = path.relative_to(ROOT / "mealquest").parts[0]
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mealquest"):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Import):
+                names = [a.name for a in node.names if a.name.startswith("mealquest")]
+            for name in names:
+                _, target, module, *_ = [*name.split("."), "", ""]
+                yield path, home, target, module
+
+
+@pytest.mark.parametrize("path", sorted({str(p.relative_to(ROOT)) for p, *_ in imports()}))
+def test_a_feature_imports_only_the_services_of_features_listed_before_it(path: str) -> None:
+    for file, home, target, module in imports():
+        if str(file.relative_to(ROOT)) != path or target in {home, "__version__"}:
+            continue
+        assert target in PACKAGES, f"{path}: {target} is not a package a feature may import"
+        if target == "web" and home != "web":
+            assert file.stem == "views", f"{path}: only views.py speaks HTTP"
+            continue
+        assert PACKAGES.index(target) < PACKAGES.index(home), (
+            f"{path}: {home} may not know {target}"
+        )
+        allowed = target == "core" or module == "service"
+        assert allowed, f"{path}: use {target}.service, not {target}.{module}"
+
+
+def test_views_are_the_roof() -> None:
+    for file, home, target, module in imports():
+        assert not (module == "views" and target != home), f"{file}: nothing imports views"
+
+
+def test_inside_a_feature_modules_import_to_the_right_only() -> None:
+    for file, home, target, module in imports():
+        ranked = file.stem in MODULES and module in MODULES
+        if home == target and ranked and home not in {"core", "web", "engines"}:
+            known = MODULES.index(file.stem) < MODULES.index(module)
+            assert known, f"{file}: {file.stem} may not import {module}"
+
+
+def test_every_package_has_its_place_in_the_order() -> None:
+    found = {
+        path.name for path in (ROOT / "mealquest").iterdir() if (path / "__init__.py").exists()
+    }
+    assert found <= set(PACKAGES), f"give {found - set(PACKAGES)} a place in the order"
+
+
+def test_nothing_but_recovery_imports_stripe() -> None:
+    for path in (ROOT / "mealquest").rglob("*.py"):
+        if path.parts[-2:] != ("recovery", "gateway.py"):
+            assert "import stripe" not in path.read_text(), path

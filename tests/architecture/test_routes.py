@@ -1,0 +1,60 @@
+"""What must hold for every declared route."""
+
+import pytest
+
+from mealquest.application import FEATURES
+from mealquest.web.frame import Scope
+
+ENDPOINTS = [endpoint for feature in FEATURES for endpoint in feature.endpoints]
+
+# Open to people who are not signed in, each for a reason.
+ANONYMOUS = {
+    "identity.request_code",
+    "identity.sign_in",
+    "identity.sign_in_page",
+    "identity.code_page",
+    "identity.merchant_page",
+    "onboarding.onboard",
+    "ops.docs",
+    "ops.front",
+    "ops.health",
+    "ops.metrics",
+    "ops.openapi_document",
+    "ops.outbox",
+    "ops.ready",
+    "tenancy.catalog",
+    "tenancy.exists",
+}
+
+
+def test_only_the_listed_routes_are_open_to_strangers() -> None:
+    assert {e.full_name for e in ENDPOINTS if e.roles is None} == ANONYMOUS
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: e.full_name)
+def test_a_route_declares_what_the_frame_needs(endpoint) -> None:
+    assert endpoint.handler.__doc__, "the first line is the route's summary"
+    assert endpoint.api or endpoint.page
+    if endpoint.mutates:
+        assert endpoint.gate or endpoint.ungated, "gate it, or say why a frozen merchant may"
+    if endpoint.gate:
+        assert endpoint.scope is not Scope.NONE
+    if endpoint.page and endpoint.mutates:
+        assert endpoint.see_other or endpoint.template, "a page needs somewhere to go"
+
+
+def test_urls_are_under_their_roofs() -> None:
+    for endpoint in ENDPOINTS:
+        if endpoint.page:
+            allowed = ("/console/", "/dev/", "/api/docs")
+            assert endpoint.page.startswith(allowed) or endpoint.page == "/", endpoint.page
+        if endpoint.api and endpoint.api not in {"/health", "/metrics"}:
+            assert endpoint.api.startswith("/api/"), endpoint.api
+
+
+def test_templates_of_every_page_exist() -> None:
+    from mealquest.application import ROOT
+
+    for endpoint in ENDPOINTS:
+        if endpoint.template:
+            assert (ROOT / "templates" / f"{endpoint.template}.html").exists(), endpoint.template
