@@ -10,9 +10,9 @@ from sqlalchemy import create_engine, make_url, pool, text
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mealquest.engines.bootstrap import ensure_roles  # noqa: E402
 from mealquest import models  # noqa: F401 - registers every table
 from mealquest.core.db import Base, sqlalchemy_url
+from mealquest.engines.bootstrap import ensure_roles
 
 MIGRATION_LOCK = 7_230_001  # any number of processes may start together; one migrates
 

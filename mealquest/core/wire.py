@@ -28,6 +28,7 @@ from pydantic_core import PydanticCustomError
 from mealquest.core.clock import iso_millis
 
 MAX_AMOUNT = Decimal(100_000_000)
+CENT = Decimal("0.01")
 PHONE = re.compile(r"\+?\d{10,20}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -73,7 +74,7 @@ def _whole_cents(value: Any, info: ValidationInfo) -> Decimal:
         raise refuse(f"{wire_name(info)} must have at most 2 decimals")
     if abs(number) > MAX_AMOUNT:
         raise refuse(f"{wire_name(info)} is too large")
-    return number
+    return number.quantize(CENT)  # 52 and 52.0 are the same request
 
 
 def _as_decimal(value: Any, name: str) -> Decimal:

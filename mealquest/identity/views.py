@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import current_app, request, session, url_for
+from pydantic import Field
 
 from mealquest.core import messages
 from mealquest.core.principal import CASHIER, MERCHANT, Role
@@ -54,8 +55,8 @@ class SignedOutView(View):
 class CustomersView(CustomersPage):
     """The list with what its page needs besides."""
 
-    query: str = ""
-    next_url: str | None = None
+    query: str = Field("", exclude=True)
+    next_url: str | None = Field(None, exclude=True)
 
 
 def _address(form: Input) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from flask import url_for
+from pydantic import Field
 
 from mealquest.core.principal import CASHIER, MERCHANT, Role
 from mealquest.core.wire import Input, Key, NoInput, View
@@ -35,9 +36,9 @@ class PaymentPageForm(Input):
 
 
 class PaymentsView(PaymentsPage):
-    """The list with the address of what is older."""
+    """The list with the address of what is older, for its page."""
 
-    next_url: str | None = None
+    next_url: str | None = Field(None, exclude=True)
 
 
 class HomeView(View):

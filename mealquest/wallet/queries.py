@@ -52,8 +52,8 @@ class Purse:
 
 
 # The currency is the merchant's: it can change only while no money has moved, so a wallet that
-# was written under another one is empty. The customer's row is locked as a foreign key to it
-# would lock it, which lets the statement see a customer who left while it waited for the wallet.
+# was written under another one is empty. The customer's row is locked too, after the wallet's:
+# otherwise somebody who left while this statement waited would still look present to it.
 _LOCK = text(
     """
     SELECT s.currency, w.principal_minor, w.bonus_minor, w.silver_minor
@@ -61,7 +61,7 @@ _LOCK = text(
       JOIN customers c ON c.merchant_id = w.merchant_id AND c.id = w.customer_id
       JOIN merchant_settings s ON s.merchant_id = w.merchant_id
      WHERE w.merchant_id = :merchant AND w.customer_id = :customer AND c.deleted_at IS NULL
-       FOR UPDATE OF w FOR KEY SHARE OF c
+       FOR UPDATE OF w FOR SHARE OF c
     """
 )
 _LOCK_ALONE = text(

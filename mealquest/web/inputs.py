@@ -42,10 +42,12 @@ def raw(path: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_form() -> bool:
-    return request.method in {"GET", "HEAD"} or request.mimetype in {
-        "application/x-www-form-urlencoded",
-        "multipart/form-data",
-    }
+    """Fields of a form or query. JSON that a client mislabelled as a form is still JSON."""
+    if request.method in {"GET", "HEAD"}:
+        return True
+    if request.mimetype == "application/x-www-form-urlencoded":
+        return not _bytes().lstrip().startswith(b"{")
+    return request.mimetype == "multipart/form-data"
 
 
 def checked(model: type[Input], values: dict[str, Any]) -> Input:
@@ -61,12 +63,17 @@ def _body() -> dict[str, Any]:
     try:
         if is_form():
             return dict(request.form.items())
-        text = request.get_data(cache=True)
+        text = _bytes()
     except RequestEntityTooLarge:
         raise TooLarge("Request body too large") from None
     if len(text) > MAX_BODY:
         raise TooLarge("Request body too large")
     return _json_object(text) if text.strip() else {}
+
+
+def _bytes() -> bytes:
+    """The body as sent; empty when a form was read from it already."""
+    return request.get_data(cache=True, parse_form_data=False)
 
 
 def _json_object(text: bytes) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def csrf_token() -> str:
 
 def require_csrf() -> None:
     """CsrfFailed unless the request carries the token of this browser's session."""
-    sent = request.form.get("csrf_token") or request.headers.get("X-CSRFToken")
+    sent = request.headers.get("X-CSRFToken") or request.form.get("csrf_token")
     try:
         validate_csrf(sent)
     except ValidationError:

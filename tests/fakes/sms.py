@@ -65,7 +65,7 @@ class SmsEdge:
 
 def _handler_of(edge: SmsEdge) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the name the library calls
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             edge.posts.append(Post(self.path, dict(self.headers.items()), json.loads(body)))
             if edge.behaviour is Behaviour.HANGS:

@@ -333,7 +333,7 @@ def test_a_voucher_that_cannot_be_used_says_why(facts, words):
 
 
 def test_a_voucher_the_customer_does_not_have_is_not_found():
-    with pytest.raises(VoucherNotFound, match="^voucher not found$"):
+    with pytest.raises(VoucherNotFound, match=r"^voucher not found$"):
         pay(100, "somebody_elses")
 
 
