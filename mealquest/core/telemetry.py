@@ -21,6 +21,8 @@ _SECRET_VALUES = re.compile(
     r"(Bearer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]+|://[^/\s:@]+:[^/\s@]+@|\+?\d{11,20})"
 )
 
+_CHATTY = ("httpx", "httpcore")  # print whole URLs, and an edge's URL may hold its key
+
 requests_total = Counter("mealquest_requests", "Requests answered.")
 errors_total = Counter("mealquest_errors", "Requests that ended in an error answer.")
 requests_by_path = Counter(
@@ -85,3 +87,5 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import Self
 
-from mealquest.engines.errors import EngineFailed
-
 POLL_SECONDS = 0.01
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
 
@@ -75,7 +73,6 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         is_new = not path.exists()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if is_new:
@@ -91,16 +88,14 @@ class FileLock:
             return False
         return True
 
-    def exclusive(self, *, seconds: float) -> None:
-        """Wait for the lock, at most ``seconds``; EngineFailed when it stays taken."""
+    def exclusive(self, *, seconds: float) -> bool:
+        """Wait for the lock, at most ``seconds``. False: it stayed taken."""
         deadline = time.monotonic() + seconds
         while not self.try_exclusive():
             if time.monotonic() > deadline:
-                raise EngineFailed(
-                    f"another process has held {self._path} for {seconds:.0f} seconds while it "
-                    "starts or stops the engines; see which one with: fuser " + str(self._path)
-                )
+                return False
             time.sleep(POLL_SECONDS)
+        return True
 
     def release(self) -> None:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)

@@ -16,6 +16,7 @@ from mealquest.engines.errors import EngineFailed
 from mealquest.engines.files import last_lines, open_log, read_from, write_private
 from mealquest.engines.processes import (
     POLL_SECONDS,
+    UNSEEN_SECONDS,
     Account,
     choose_port,
     end,
@@ -47,6 +48,7 @@ class Postgres:
         self._data = home / "postgres"
         self._log = home / "postgres.log"
         self._refusal = ""  # why the owner was not let in last time
+        self._unseen_until = 0.0  # a server that was started may have no pid file before
 
     @property
     def app_url(self) -> str:
@@ -82,6 +84,8 @@ class Postgres:
 
     def stop(self) -> None:
         """Fast mode; after 4 seconds immediate mode, which the next start recovers from."""
+        while not self._lives() and time.monotonic() < self._unseen_until:
+            time.sleep(POLL_SECONDS)  # Ctrl-C came in the middle of a start
         pid = self._pid()
         if pid is not None and not end(
             pid, self._data, PROGRAM, (signal.SIGINT, 4), (signal.SIGQUIT, 4)
@@ -97,7 +101,9 @@ class Postgres:
         said_before = open_log(self._log, owner=self._data)
         # Relative paths: pg_ctl puts them into a shell command.
         options = ("-D", ".", "-l", f"../{self._log.name}", "-w", "-t", str(START_SECONDS))
+        self._unseen_until = time.monotonic() + UNSEEN_SECONDS
         outcome = account.run(_installed() / "bin" / "pg_ctl", *options, "start", cwd=self._data)
+        self._unseen_until = 0
         if outcome.returncode == 0:
             return
         if not PASSING.search(read_from(self._log, said_before)):

@@ -17,6 +17,7 @@ from mealquest.engines.files import own_tree
 
 PROC = Path("/proc")
 POLL_SECONDS = 0.01
+UNSEEN_SECONDS = 1  # more than a server needs to write its pid file
 UNSHARE = ("unshare", "--user", "--map-user=65534", "--map-group=65534")
 # Below the range that Linux takes outgoing ports from, so a port stays free for the next start.
 PORTS = range(20_000, 30_000)

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 TURN_SECONDS = 150  # longer than a start that ends in an error
+LEAVE_SECONDS = 2  # longer than to attach or to stop
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -74,7 +75,8 @@ def running(
     home = _home_of(data_dir, create=start)
     process = os.getpid()
     with FileLock(home / "start.lock") as turn, FileLock(home / "users.lock") as use:
-        turn.exclusive(seconds=TURN_SECONDS)
+        if not turn.exclusive(seconds=TURN_SECONDS):
+            raise _busy(home)
         use.share()
         engines = _Engines.of(home)
         try:
@@ -82,10 +84,14 @@ def running(
             turn.release()
             yield endpoints
         finally:
-            if os.getpid() == process:
-                turn.exclusive(seconds=TURN_SECONDS)
-                if use.try_exclusive():
-                    engines.stop()
+            # Who keeps the turn that long is starting them: a user, and the last one instead of us.
+            is_last = (
+                os.getpid() == process
+                and turn.exclusive(seconds=LEAVE_SECONDS)
+                and use.try_exclusive()
+            )
+            if is_last:
+                engines.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,13 @@ def _home_of(data_dir: Path, *, create: bool) -> Path:
     elif not is_installation(home):
         raise _not_running(home)
     return home
+
+
+def _busy(home: Path) -> EngineFailed:
+    return EngineFailed(
+        f"another process has been starting or stopping the engines of {home} for "
+        f"{TURN_SECONDS} seconds; to see which one: fuser '{home}/start.lock'"
+    )
 
 
 def _not_running(home: Path) -> EnginesNotRunning:

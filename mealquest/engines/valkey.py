@@ -15,6 +15,7 @@ from mealquest.engines.errors import EngineFailed
 from mealquest.engines.files import last_lines, open_log, own_like, read_from, write_private
 from mealquest.engines.processes import (
     POLL_SECONDS,
+    UNSEEN_SECONDS,
     choose_port,
     end,
     own_account,
@@ -37,6 +38,7 @@ bind 127.0.0.1
 port {port}
 requirepass {password}
 daemonize yes
+databases 64
 dir .
 pidfile {pid_file}
 logfile ../{log}
@@ -54,6 +56,7 @@ class Valkey:
         self._password = secrets.valkey_password
         self._data = home / "valkey"
         self._log = home / "valkey.log"
+        self._unseen_until = 0.0  # a server that was started may have no pid file before
 
     @property
     def url(self) -> str:
@@ -83,6 +86,8 @@ class Valkey:
 
     def stop(self) -> None:
         """SIGTERM is SHUTDOWN to Valkey: it writes out the append-only file first."""
+        while self._pid() is None and time.monotonic() < self._unseen_until:
+            time.sleep(POLL_SECONDS)  # Ctrl-C came in the middle of a start
         pid = self._pid()
         if pid is not None and not end(
             pid, self._data, PROGRAM, (signal.SIGTERM, 4), (signal.SIGKILL, 4)
@@ -93,6 +98,7 @@ class Valkey:
         """Start the server, or return for another try when its port was taken."""
         self._prepare_directory(fast)
         said_before = open_log(self._log, owner=self._data)
+        self._unseen_until = time.monotonic() + UNSEEN_SECONDS
         outcome = own_account(self._data).run(_binary(), CONF, cwd=self._data)
         if outcome.returncode != 0:
             raise EngineFailed(self._report(f"did not start: {outcome.stderr.strip()}"))

@@ -57,7 +57,8 @@ def mint(principal: Principal, epoch: int, ttl: timedelta | None = None) -> str:
     """A token for `principal`, good for 12 hours, or 10 minutes when it may only onboard."""
     now = int(utc_now().timestamp())
     applicant = principal.role is Role.APPLICANT
-    life = ttl or (APPLICANT_LIFE if applicant else TOKEN_LIFE)
+    usual = APPLICANT_LIFE if applicant else TOKEN_LIFE
+    life = usual if ttl is None else ttl
     claims: dict[str, Any] = {
         "role": principal.role.value,
         _SUBJECT[principal.role]: principal.subject,

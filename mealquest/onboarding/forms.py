@@ -69,7 +69,12 @@ class _Shop(Input):
     @classmethod
     def _known_by_other_names(cls, sent: dict[str, Any]) -> dict[str, Any]:
         renamed = {ours: sent[theirs] for theirs, ours in OTHER_NAMES.items() if theirs in sent}
-        return {"merchantId": "", "name": ""} | renamed | sent
+        absent = {
+            field.alias or name: ""  # refused in the words for an empty one
+            for name, field in cls.model_fields.items()
+            if field.is_required() and name not in sent
+        }
+        return absent | renamed | sent
 
 
 class OnboardForm(_Shop):

@@ -22,7 +22,7 @@ from redis.retry import Retry
 from mealquest.engines import postgres, postgres_conf, valkey
 from mealquest.engines.processes import end, works_in
 from mealquest.engines.service import Endpoints, running
-from mealquest.engines.sockets import socket_directory
+from mealquest.engines.sockets import remove_private, socket_directory
 
 # It changes its user itself, with all modules loaded: the interpreter may stand where only root
 # can reach it.
@@ -124,6 +124,7 @@ def cleaned(home: Path) -> Iterator[Path]:
     finally:
         for name in pids(home):
             kill(home, name)
+        remove_private(socket_directory(home))
 
 
 def pids(home: Path) -> dict[str, int]:

@@ -10,8 +10,9 @@ import psycopg
 import pytest
 import redis
 
-from mealquest.engines.files import read_from
-from mealquest.engines.service import EnginesNotRunning, running
+from mealquest.engines import service
+from mealquest.engines.files import FileLock, read_from
+from mealquest.engines.service import EngineFailed, EnginesNotRunning, running
 from mealquest.engines.sockets import socket_directory
 from tests.engines.conftest import (
     ONCE,
@@ -197,16 +198,39 @@ def test_ctrl_c_in_the_middle_of_a_start_leaves_nothing_running(home, new_user, 
 
 
 def test_a_fork_shares_its_parents_use_and_stops_nothing(home):
-    with used(home) as endpoints:
-        context = running(home, fast=True)
-        context.__enter__()
-        child = os.fork()
-        if child == 0:
-            context.__exit__(None, None, None)
-            os._exit(0)
-        os.waitpid(child, 0)
-        context.__exit__(None, None, None)
+    use = running(home, fast=True)
+    endpoints = use.__enter__()
+    child = os.fork()
+    if child == 0:
+        use.__exit__(None, None, None)  # as an exception that ends the child would
+        os._exit(0)
+    os.waitpid(child, 0)
+    save(endpoints, "bread")
+    use.__exit__(None, None, None)
+    assert not lives(home, "postgres")
+
+
+def test_who_leaves_does_not_wait_for_somebody_who_is_starting(home, monkeypatch):
+    monkeypatch.setattr(service, "LEAVE_SECONDS", 0.1)
+    with FileLock(make(home) / "start.lock") as turn, FileLock(home / "users.lock") as use:
+        with used(home) as endpoints:
+            assert turn.exclusive(seconds=1)
+            use.share()
+            began = time.monotonic()
+        assert time.monotonic() - began < 2
         save(endpoints, "bread")
+        turn.release()
+    with used(home, start=False):
+        pass
+    assert not lives(home, "postgres")
+
+
+def test_who_cannot_get_in_is_told_who_stands_in_the_door(home, monkeypatch):
+    monkeypatch.setattr(service, "TURN_SECONDS", 0.1)
+    with FileLock(make(home) / "start.lock") as turn:
+        turn.share()
+        with pytest.raises(EngineFailed, match="fuser"), used(home):
+            pass
 
 
 def test_attaching_only_to_nothing_says_what_to_do_and_creates_nothing(home):
@@ -247,3 +271,8 @@ def test_wanting_neither_engine_touches_nothing(home):
     with used(home, postgres=False, valkey=False) as endpoints:
         assert endpoints.redis_url is None
     assert not home.exists()
+
+
+def make(home):
+    home.mkdir()
+    return home

@@ -53,7 +53,7 @@ def test_the_budget_cap_is_kept_in_minor_units_of_the_currency():
 
 
 def test_a_merchant_that_is_not_there_is_not_found():
-    with pytest.raises(MerchantNotFound, match="^merchant not found$"):
+    with pytest.raises(MerchantNotFound, match=r"^merchant not found$"):
         tenancy.settings("m_nobody")
 
 
@@ -65,7 +65,7 @@ def test_a_stranger_s_transaction_does_not_find_the_merchant():
 
 def test_an_id_is_given_once():
     create("m_a", "The First")
-    with pytest.raises(MerchantExists, match="^merchant already exists$"):
+    with pytest.raises(MerchantExists, match=r"^merchant already exists$"):
         create("m_a", "The Second")
     assert tenancy.settings("m_a").name == "The First"
 

@@ -27,7 +27,7 @@ from mealquest.wallet.errors import VoucherNotFound, VoucherNotUsable
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
-FIXED = settings(deadline=None, derandomize=True, max_examples=250)
+FIXED = settings(deadline=None, derandomize=True, max_examples=1_500)
 
 
 def voucher(
