@@ -29,7 +29,7 @@ def load() -> None:
 @click.option("--merchant-id", required=True)
 @click.option("--name", required=True)
 @click.option("--owner-phone", help="Who signs in as the owner.")
-@click.option("--budget-cap", type=float, help="In major units.")
+@click.option("--budget-cap", type=click.IntRange(min=1), help="In major units.")
 @click.option("--seed-demo-users/--no-seed-demo-users", default=None)
 @click.option(
     "--base-url",
@@ -37,7 +37,7 @@ def load() -> None:
     default="http://127.0.0.1:3030",
     show_default=True,
 )
-@click.option("--onboard-secret", envvar="MQ_ONBOARD_SECRET", help="[env: MQ_ONBOARD_SECRET]")
+@click.option("--onboard-secret", envvar="MQ_ONBOARD_SECRET", show_envvar=True)
 def onboard_merchant(base_url: str, onboard_secret: str | None, **options: Any) -> None:
     """Onboard a merchant at a running server."""
     names = {

@@ -1,7 +1,44 @@
-"""States of a payment and the moves between them."""
+"""States of a payment, of its outside part and of money that goes back, and their moves."""
 
 from enum import StrEnum
 
 
 class PaymentStatus(StrEnum):
     PAID = "PAID"  # settled; refunds are rows of their own
+    PENDING_EXTERNAL = "PENDING_EXTERNAL"  # assets held; the callback, staff or the job leave it
+    EXTERNAL_FAILED = "EXTERNAL_FAILED"  # the gateway said no; the hold is released
+    EXTERNAL_EXPIRED = "EXTERNAL_EXPIRED"  # nobody paid in time; the hold is released
+    CANCELLED = "CANCELLED"  # staff gave it up; the hold is released
+    EXTERNAL_REFUND_DUE = "EXTERNAL_REFUND_DUE"  # outside money came when it could not be used
+
+
+class ExternalStatus(StrEnum):
+    PENDING = "PENDING"
+    CONFIRMED = "CONFIRMED"
+    FAILED = "FAILED"
+
+
+class GatewayRefundState(StrEnum):
+    PENDING = "PENDING"  # to be sent, or sent again
+    DONE = "DONE"  # final: the gateway took it
+    STUCK = "STUCK"  # given up after many tries: staff must look
+
+
+# A state that is not listed is final. Money that comes late may still pay for an order that
+# expired or failed, if what it needs from the wallet is still there.
+NEXT = {
+    PaymentStatus.PENDING_EXTERNAL: {
+        PaymentStatus.PAID,
+        PaymentStatus.EXTERNAL_FAILED,
+        PaymentStatus.EXTERNAL_EXPIRED,
+        PaymentStatus.CANCELLED,
+        PaymentStatus.EXTERNAL_REFUND_DUE,
+    },
+    PaymentStatus.EXTERNAL_FAILED: {PaymentStatus.PAID, PaymentStatus.EXTERNAL_REFUND_DUE},
+    PaymentStatus.EXTERNAL_EXPIRED: {PaymentStatus.PAID, PaymentStatus.EXTERNAL_REFUND_DUE},
+    PaymentStatus.CANCELLED: {PaymentStatus.EXTERNAL_REFUND_DUE},
+}
+
+
+def may_become(current: PaymentStatus, target: PaymentStatus) -> bool:
+    return target in NEXT.get(current, set())

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from mealquest.core.db import TenantRow, stamp, stored
 from mealquest.core.money import Currency
-from mealquest.payments.domain import PaymentStatus
+from mealquest.payments.domain import ExternalStatus, GatewayRefundState, PaymentStatus
 
 
 class Payment(TenantRow):
@@ -27,6 +27,12 @@ class Payment(TenantRow):
         ),
         Index(None, "merchant_id", "created_at", "id"),
         Index(None, "merchant_id", "customer_id", "created_at", "id"),
+        Index(
+            None,
+            "merchant_id",
+            "hold_expires_at",
+            postgresql_where=text("status = 'PENDING_EXTERNAL'"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -43,4 +49,37 @@ class Payment(TenantRow):
     voucher_id: Mapped[str | None]
     quote: Mapped[dict[str, Any]]  # what the counter showed, as sent
     taken_by: Mapped[str]
+    created_at: Mapped[datetime] = stamp()
+    held_lots: Mapped[dict[str, Any] | None]  # minor units by bonus lot, while it waits
+    hold_expires_at: Mapped[datetime | None]
+    provider: Mapped[str | None]
+    payment_intent_id: Mapped[str | None]
+    external_status: Mapped[ExternalStatus | None] = mapped_column(stored(ExternalStatus))
+    external_txn_id: Mapped[str | None]
+    confirmed_at: Mapped[datetime | None]
+
+
+class GatewayRefund(TenantRow):
+    """Money from outside that goes back through the gateway; a job sends it until it is there."""
+
+    __tablename__ = "gateway_refunds"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.id"]
+        ),
+        CheckConstraint("amount_minor > 0", name="positive"),
+        Index(None, "merchant_id", "payment_id"),
+        Index(None, "merchant_id", "run_at", postgresql_where=text("state = 'PENDING'")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    payment_id: Mapped[str]
+    external_txn_id: Mapped[str]
+    amount_minor: Mapped[int]
+    currency: Mapped[Currency]
+    state: Mapped[GatewayRefundState] = mapped_column(stored(GatewayRefundState))
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    last_error: Mapped[str | None]
+    run_at: Mapped[datetime] = stamp()
+    done_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = stamp()

