@@ -38,8 +38,10 @@ _WORDS = {
 
 def raw(path: dict[str, Any]) -> dict[str, Any]:
     """Everything sent: the body (or the query of a GET), with the path's parameters on top."""
-    body = dict(request.args.items()) if request.method in {"GET", "HEAD"} else _body()
-    return body | path
+    sent = dict(request.args.items()) if request.method in {"GET", "HEAD"} else _body()
+    named = {to_camel(name): value for name, value in path.items()}
+    overruled = {*path, *named}  # a field may be sent by either name; the path wins over both
+    return {name: value for name, value in sent.items() if name not in overruled} | named
 
 
 def is_form() -> bool:
@@ -47,8 +49,26 @@ def is_form() -> bool:
     if request.method in {"GET", "HEAD"}:
         return True
     if request.mimetype == "application/x-www-form-urlencoded":
-        return not _bytes().lstrip().startswith(b"{")
+        return not body().lstrip().startswith(b"{")
     return request.mimetype == "multipart/form-data"
+
+
+def body() -> bytes:
+    """The body as sent, read once; whatever parses it later reads it from here.
+
+    Raises:
+        TooLarge: over 1 MiB, whether the client said so or streams it in chunks.
+        Invalid: the connection ended early. Half a form may still look like a whole one.
+    """
+    try:
+        sent = request.get_data(cache=True, parse_form_data=False)
+    except RequestEntityTooLarge:
+        raise TooLarge("Request body too large") from None
+    if len(sent) > MAX_BODY:
+        raise TooLarge("Request body too large")
+    if len(sent) < (request.content_length or 0):
+        raise Invalid("the body is incomplete", code="INCOMPLETE_BODY")
+    return sent
 
 
 def checked(model: type[Input], values: dict[str, Any]) -> Input:
@@ -61,20 +81,10 @@ def checked(model: type[Input], values: dict[str, Any]) -> Input:
 
 
 def _body() -> dict[str, Any]:
-    try:
-        if is_form():
-            return dict(request.form.items())
-        text = _bytes()
-    except RequestEntityTooLarge:
-        raise TooLarge("Request body too large") from None
-    if len(text) > MAX_BODY:
-        raise TooLarge("Request body too large")
+    text = body()
+    if is_form():
+        return dict(request.form.items())
     return _json_object(text) if text.strip() else {}
-
-
-def _bytes() -> bytes:
-    """The body as sent; empty when a form was read from it already."""
-    return request.get_data(cache=True, parse_form_data=False)
 
 
 def _json_object(text: bytes) -> dict[str, Any]:
@@ -82,9 +92,20 @@ def _json_object(text: bytes) -> dict[str, Any]:
         value = json.loads(text.decode(), parse_float=_decimal, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise Invalid("Invalid JSON body", code="INVALID_JSON") from None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or _has_half_characters(text, value):
         raise Invalid("Invalid JSON body", code="INVALID_JSON")
     return value
+
+
+def _has_half_characters(text: bytes, value: dict[str, Any]) -> bool:
+    r"""Whether an escape such as `\ud800` stands alone; no text of ours could hold it."""
+    if b"\\ud" not in text.lower():
+        return False
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _decimal(text: str) -> Decimal:

@@ -136,7 +136,7 @@ def _merchant(endpoint: Endpoint, principal: Principal, values: dict[str, Any]) 
     merchant_id = principal.merchant_id or named
     if not isinstance(merchant_id, str) or not merchant_id:
         raise Invalid("merchantId is required")
-    return merchant_id
+    return tenancy.require_merchant_id(merchant_id)
 
 
 def _sent_key(values: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from mealquest.core.wire import View
 from mealquest.web import problems
 from mealquest.web.formstate import FormState
 from mealquest.web.frame import Call, Endpoint, Face, Reply
+from mealquest.web.wording import error_words, page_words
 
 
 def wants_fragment() -> bool:
@@ -34,19 +35,26 @@ def answer(endpoint: Endpoint, call: Call, result: View | Reply | Response) -> R
 def problem(error: AppError, face: Face) -> Response:
     """An error that no form is shown for."""
     status = problems.status_of(error)
-    body = problems.as_json(error)
     if face is Face.API:
-        response = make_response(json.dumps(body), status)
+        response = make_response(json.dumps(problems.as_json(error)), status)
         response.mimetype = "application/problem+json"
     elif isinstance(error, Unauthenticated):
         response = _to_sign_in()
     elif from_htmx():
-        response = make_response(render_template("web/_problem.html", problem=body), status)
+        page = render_template("web/_problem.html", problem=_in_page_words(error))
+        response = make_response(page, status)
         response.headers["HX-Retarget"] = "#problems"
         response.headers["HX-Reswap"] = "innerHTML"
     else:
-        response = make_response(render_template("web/problem.html", problem=body), status)
+        page = render_template("web/problem.html", problem=_in_page_words(error))
+        response = make_response(page, status)
     return _with_error_headers(response, error)
+
+
+def _in_page_words(error: AppError) -> dict[str, Any]:
+    body = problems.as_json(error) | {"detail": error_words(error)}
+    fields = [field | {"message": page_words(field["message"])} for field in body.get("errors", [])]
+    return body | {"errors": fields}
 
 
 def form_again(

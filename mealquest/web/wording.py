@@ -1,0 +1,179 @@
+"""What pages say where the wire contract has its own words: what to do, in the reader's language.
+
+JSON keeps the contract's English to the letter. A message that is missing here is shown as it is;
+`tests/web/test_wording.py` finds it.
+"""
+
+import re
+from typing import Any
+
+from flask_babel import gettext, lazy_gettext, ngettext
+
+from mealquest.core.errors import AppError, TooManyRequests
+
+NOTHING = ""  # the heading of the page says it already
+
+MESSAGES: dict[str, Any] = {
+    # signing in
+    "phone format invalid": lazy_gettext(
+        "Enter the phone number in digits, with the country code: +8613900000000."
+    ),
+    "code format invalid": lazy_gettext("The code has six digits."),
+    "code mismatch": lazy_gettext(
+        "That is not the code we sent. Look again, or ask for a new one."
+    ),
+    "code expired": lazy_gettext("This code is too old. Ask for a new one."),
+    "code not requested": lazy_gettext("There is no open code for this phone. Ask for a new one."),
+    "phone codes cannot be sent at the moment": lazy_gettext(
+        "Codes cannot be sent at the moment. Try again in a few minutes."
+    ),
+    "Authorization is required": lazy_gettext("Sign in to see this page."),
+    "Authorization must be a bearer token": lazy_gettext("Sign in to see this page."),
+    "invalid api key": lazy_gettext("This key is not valid."),
+    "invalid token": lazy_gettext("Your session has ended."),
+    "token expired": lazy_gettext("Your session has ended."),
+    # what somebody may do
+    "permission denied": lazy_gettext("Your role does not allow this."),
+    "merchant scope denied": lazy_gettext("This belongs to another shop."),
+    "onboard secret invalid": lazy_gettext("The onboarding secret is not right."),
+    "demo data is refused in prod": lazy_gettext("Demo data has no place in production."),
+    "merchant is read-only during migration": lazy_gettext(
+        "The shop is being moved, and nothing can be changed until that is done."
+    ),
+    "merchant realtime channel is disabled during migration": lazy_gettext(
+        "The shop is being moved, and live updates are off until that is done."
+    ),
+    "the form has expired, open the page again and repeat": lazy_gettext(
+        "This page was open for too long. Please send it once more."
+    ),
+    # what was not found
+    "user not found": lazy_gettext("There is no such customer here."),
+    "staff not found": lazy_gettext("There is no such staff member here."),
+    "merchant not found": lazy_gettext("There is no such shop."),
+    "payment not found": lazy_gettext("There is no such payment here."),
+    "voucher not found": lazy_gettext("The customer does not have this voucher."),
+    "cursor is not valid": lazy_gettext("This page of the list is gone. Start at its beginning."),
+    "Not Found": NOTHING,
+    "Method Not Allowed": NOTHING,
+    # what is there already
+    "staff already exists": lazy_gettext("This id belongs to somebody of the staff already."),
+    "phone already belongs to another staff member": lazy_gettext(
+        "This phone belongs to somebody else of the staff."
+    ),
+    "user already exists": lazy_gettext("This customer exists already."),
+    "merchant already exists": lazy_gettext(
+        "There is a shop with this id already. Choose another."
+    ),
+    # opening a shop
+    "merchant name is required": lazy_gettext("Enter the name of the shop."),
+    "merchant name too long": lazy_gettext("The name may have at most 64 characters."),
+    "merchantId is required": lazy_gettext("Enter the short id of the shop."),
+    "merchantId format invalid": lazy_gettext(
+        "The short id begins with a lower-case letter and goes on with lower-case letters, digits,"
+        " _ and -; 2 to 64 characters."
+    ),
+    # taking money
+    "voucher cannot be used: it has expired": lazy_gettext(
+        "The voucher has expired. Nothing was taken."
+    ),
+    "voucher cannot be used: it was used before": lazy_gettext(
+        "The voucher was used before. Nothing was taken."
+    ),
+    "voucher cannot be used: the order is below its minimum spend": lazy_gettext(
+        "The order is too small for this voucher. Nothing was taken."
+    ),
+    "voucher cannot be used: it takes nothing off this order": lazy_gettext(
+        "The voucher takes nothing off this order. Nothing was taken."
+    ),
+    "the wallet is busy, try again": lazy_gettext(
+        "Another payment of this customer is being taken. Nothing was taken here; try again."
+    ),
+    "a request with this Idempotency-Key is still running": lazy_gettext(
+        "This is being worked on already. Wait a moment, then try again: it happens only once."
+    ),
+    "this Idempotency-Key was used for another request": lazy_gettext(
+        "This form was sent before, with other entries. Nothing was done twice."
+    ),
+    "Idempotency-Key is required": lazy_gettext("Open this page again, then repeat."),
+    # the machine
+    "too many requests, try again later": lazy_gettext("Too many tries. Try again later."),
+    "the database is busy or away, try again": lazy_gettext("Try again in a moment."),
+    "something went wrong on our side": NOTHING,
+    "Request body too large": NOTHING,
+    "Invalid JSON body": NOTHING,
+}
+
+# A field's name and one of these make a message; on a page the words stand beside the field.
+FIELD_MESSAGES: dict[str, Any] = {
+    "is required": lazy_gettext("This is needed."),
+    "must be a positive number": lazy_gettext(
+        "Enter a sum of more than zero, such as 52 or 13.80."
+    ),
+    "must not be negative": lazy_gettext("Enter zero or more."),
+    "must have at most 2 decimals": lazy_gettext("Use at most two decimals."),
+    "must be a whole number": lazy_gettext("Enter a whole number."),
+    "must be text": lazy_gettext("Enter a text."),
+    "must be true or false": lazy_gettext("Choose yes or no."),
+    "must be a list": lazy_gettext("This must be a list."),
+    "must be an object": lazy_gettext("This must be an object."),
+    "is too large": lazy_gettext("This is more than is possible."),
+    "is too small": lazy_gettext("This is less than is possible."),
+    "is too long": lazy_gettext("This is too long."),
+    "is not one of the allowed values": lazy_gettext("Choose one of the values offered."),
+    "is not valid": lazy_gettext("This is not valid."),
+    "format invalid": lazy_gettext("This does not have the right form."),
+    "contains characters that are not allowed": lazy_gettext(
+        "This contains characters that are not allowed."
+    ),
+}
+
+PATTERNS: tuple[tuple[re.Pattern[str], Any], ...] = (
+    (
+        re.compile(r"wallet and voucher leave .+ to pay, .+"),
+        lazy_gettext("Wallet and voucher do not cover this order. Nothing was taken."),
+    ),
+    (
+        re.compile(r"an amount in \w+ has at most \d decimals"),
+        lazy_gettext("The currency does not have that many decimals."),
+    ),
+    (
+        re.compile(r"\w+ quota exceeded for merchant .+"),
+        lazy_gettext("The shop has used up what it may do per minute. Try again in a minute."),
+    ),
+    (
+        re.compile(r"Idempotency-Key must be printable and at most \d+ characters"),
+        lazy_gettext("Open this page again, then repeat."),
+    ),
+)
+
+
+def page_words(message: str) -> str:
+    """A message of the wire contract as a page says it; empty when it adds nothing."""
+    words = MESSAGES.get(message)
+    if words is None:
+        words = FIELD_MESSAGES.get(message.partition(" ")[2])
+    if words is None:
+        words = next((w for pattern, w in PATTERNS if pattern.fullmatch(message)), message)
+    return str(words)
+
+
+def error_words(error: AppError) -> str:
+    """What a page says about an error; of a throttle also how long to wait."""
+    if isinstance(error, TooManyRequests):
+        return _wait(error.retry_after)
+    return page_words(error.message)
+
+
+def _wait(seconds: int) -> str:
+    if seconds <= 90:
+        return str(
+            ngettext(
+                "Too many tries. Wait %(num)s second, then try again.",
+                "Too many tries. Wait %(num)s seconds, then try again.",
+                seconds,
+            )
+        )
+    minutes = -(-seconds // 60)
+    return str(
+        gettext("Too many tries. Wait %(minutes)s minutes, then try again.", minutes=minutes)
+    )
