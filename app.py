@@ -2,9 +2,11 @@
 
 import sys
 
-from mealquest import launch
-
 if __name__ == "__main__":
-    sys.exit(launch.main())
+    from mealquest.product import main
 
-app = launch.application()
+    sys.exit(main())
+
+from mealquest.launch import application
+
+app = application()

@@ -1,16 +1,41 @@
-"""gunicorn's settings, out of the same environment as the application's."""
+"""gunicorn's settings, out of the same environment as the application's.
+
+Under `python app.py` the port is a socket that comes open from there, and so is the directory of
+the metrics; alone, gunicorn has its own of both and uses the engines that run.
+"""
 
 import os
 import shutil
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 
-from prometheus_client.multiprocess import mark_process_dead
+from mealquest.core.settings import ConfigurationError, load
 
-from mealquest.core.settings import load
+try:
+    _settings = load()
+except ConfigurationError as wrong:
+    sys.exit(str(wrong))
 
-_settings = load()
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+if _METRICS not in os.environ:
+    _own = _settings.data_dir.absolute() / f"metrics-{_settings.port}"
+    shutil.rmtree(_own, ignore_errors=True)  # an earlier run's counters are not added to ours
+    _own.mkdir(parents=True)
+    os.environ[_METRICS] = str(_own)
 
-bind = f"{_settings.bind_host}:{_settings.port}"
+# From here on, for the metrics look at the environment when they are imported. What is imported
+# here once is shared by all workers.
+from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
+
+from mealquest import launch  # noqa: E402
+from mealquest.core.telemetry import configure_logging  # noqa: E402
+
+_host = f"[{_settings.bind_host}]" if ":" in _settings.bind_host else _settings.bind_host
+_listening = os.environ.get("MQ_LISTEN_FD")
+_engines = ExitStack()
+
+bind = f"fd://{_listening}" if _listening else f"{_host}:{_settings.port}"
 workers = _settings.web_workers
 worker_class = "gthread"
 threads = _settings.web_threads
@@ -22,17 +47,19 @@ accesslog = None  # the application logs each request once, without personal dat
 loglevel = "warning"
 control_socket_disable = True
 
-METRICS_DIR = _settings.data_dir.absolute() / "metrics"
-
 
 def on_starting(server):
-    """Counters of an earlier run are not added to this one's."""
-    shutil.rmtree(METRICS_DIR, ignore_errors=True)
-    METRICS_DIR.mkdir(parents=True)
+    """One clear sentence instead of workers that die one after the other."""
+    configure_logging(_settings.log_level)
+    try:
+        _engines.enter_context(launch.engines(_settings, start=False))
+    except launch.CANNOT_START as failure:
+        sys.exit(launch.explain(failure))
+
+
+def on_exit(server):
+    _engines.close()
 
 
 def child_exit(server, worker):
-    mark_process_dead(worker.pid, path=str(METRICS_DIR))
-
-
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(Path(METRICS_DIR))
+    mark_process_dead(worker.pid, path=str(Path(os.environ[_METRICS])))

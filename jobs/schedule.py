@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mealquest.core import messages, outbox
 from mealquest.core.bells import Bells
 from mealquest.core.db import db
+from mealquest.payments import service as payments
 from mealquest.wallet import service as wallet
 
 TICK_S = 1.0
@@ -36,6 +37,7 @@ def duties() -> list[Duty]:
     return [
         Duty("outbox", 1, outbox.has_due),
         Duty("messages", 1, messages.has_due),
+        Duty("payments", 2, payments.has_due),
         Duty("wallet-expiry", 30, wallet.has_due),
         Duty("housekeeping", 3600, lambda: True),
     ]
@@ -56,8 +58,12 @@ def run(app: Flask) -> None:
 
 
 def _lead(bells: Bells, stop: threading.Event) -> None:
-    """Tick for as long as this process holds the lock; return when another one does."""
+    """Tick for as long as this process holds the lock; return when another one does.
+
+    The connection leaves the pool, so that its end is the end of the lock.
+    """
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()
         query = text("SELECT pg_try_advisory_lock(:key)")
         if not connection.scalar(query, {"key": LEADER_LOCK}):
             return

@@ -1,5 +1,10 @@
 """The RQ worker: takes rung bells and runs the jobs they name, inside the application."""
 
+import sys
+from types import FrameType
+from typing import Any
+
+import redis
 from flask import Flask
 from rq import Queue, SimpleWorker
 from rq.executions import Execution
@@ -10,22 +15,44 @@ from mealquest.core.bells import QUEUE, Bells
 from mealquest.core.telemetry import jobs_total
 
 QUEUES = (QUEUE,)
+WORKER_TTL_S = 60  # also bounds how long it waits on a connection that has gone dead
 
 
 class Worker(SimpleWorker):
     """Runs jobs in this process: they are short, hold no state, and look for work in rows."""
 
+    max_connection_wait_time = 2.0  # between tries while Redis is away
+
+    def __init__(self, bells: Bells) -> None:
+        connection = bells.connection_for_worker()
+        queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in QUEUES]
+        super().__init__(
+            queues, connection=connection, serializer=JSONSerializer, worker_ttl=WORKER_TTL_S
+        )
+        self.bells = bells
+        self.was_told_to_stop = False
+
+    def request_stop(self, signum: Any, frame: FrameType | None) -> None:
+        self.was_told_to_stop = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
+        self.bells.heard(job.func_name or "")
         succeeded = super().perform_job(job, queue, execution)
         jobs_total.labels(job.func_name, "done" if succeeded else "failed").inc()
         return succeeded
 
 
 def work(app: Flask, *, burst: bool) -> None:
-    """Work until told to stop (SIGTERM finishes the job in hand), or until nothing is left."""
-    bells: Bells = app.extensions["bells"]
-    connection = bells.connection_for_worker()
-    queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in QUEUES]
-    worker = Worker(queues, connection=connection, serializer=JSONSerializer)
-    with app.app_context():
-        worker.work(burst=burst, logging_level="WARNING", with_scheduler=False)
+    """Work until told to stop (SIGTERM finishes the job in hand), or until nothing is left.
+
+    Ends with code 1 when Redis does not let it work; who supervises it starts it again.
+    """
+    try:
+        worker = Worker(app.extensions["bells"])
+        with app.app_context():
+            worker.work(burst=burst, logging_level="WARNING", with_scheduler=False)
+    except redis.RedisError as away:
+        sys.exit(f"the worker cannot reach Redis: {away}")
+    if not (burst or worker.was_told_to_stop):
+        sys.exit("the worker lost Redis")

@@ -6,6 +6,7 @@ from flask import Flask
 from flask_migrate import Migrate
 
 from mealquest import cli, models  # noqa: F401 - registers every table
+from mealquest.audit.views import feature as audit
 from mealquest.core import db as database
 from mealquest.core.bells import Bells
 from mealquest.core.crypto import Keyring
@@ -20,7 +21,7 @@ from mealquest.wallet.views import feature as wallet
 from mealquest.web import install as web
 
 ROOT = Path(__file__).resolve().parent.parent
-FEATURES = (tenancy, identity, wallet, payments, onboarding, ops)
+FEATURES = (audit, tenancy, identity, wallet, payments, onboarding, ops)
 
 
 def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: str) -> Flask:

@@ -5,6 +5,7 @@ from mealquest.core import idempotency, messages, outbox
 from mealquest.core.db import Base
 from mealquest.identity import models as identity
 from mealquest.payments import models as payments
+from mealquest.realtime import models as realtime
 from mealquest.tenancy import models as tenancy
 from mealquest.wallet import models as wallet
 
@@ -16,6 +17,7 @@ __all__ = [
     "messages",
     "outbox",
     "payments",
+    "realtime",
     "tenancy",
     "wallet",
 ]

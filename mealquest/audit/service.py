@@ -1,17 +1,42 @@
-"""Write audit rows: inside the act's own transaction, or alone for an act that did not happen."""
+"""The record of who did what: written inside the act's own transaction, and looked at here."""
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from mealquest.audit import queries
+from mealquest.audit.errors import AuditRowNotFound
+from mealquest.audit.forms import AuditForm, moment_or_none
 from mealquest.audit.models import AuditRow, AuditStatus
+from mealquest.audit.queries import Wanted
+from mealquest.audit.replies import AuditDetail, AuditEntry, AuditPage, PageInfo
+from mealquest.core.clock import iso_millis
 from mealquest.core.db import transaction
 from mealquest.core.ids import new_id
+from mealquest.core.paging import EXPORT_BATCH, batches, cut, span_of_days
 from mealquest.core.principal import Principal
 from mealquest.core.telemetry import request_id
 
-__all__ = ["AuditStatus", "record", "record_alone"]
+__all__ = [
+    "AuditDetail",
+    "AuditEntry",
+    "AuditForm",
+    "AuditPage",
+    "AuditRowNotFound",
+    "AuditStatus",
+    "detail",
+    "every",
+    "logs",
+    "record",
+    "record_alone",
+]
+
+UTC_ZONE = ZoneInfo("UTC")
 
 
 def record(
@@ -43,3 +68,80 @@ def record_alone(
     """Tell of an act that was refused or failed, after its own transaction was rolled back."""
     with transaction(merchant_id) as session:
         record(session, merchant_id, action, by, details, status)
+
+
+def logs(merchant_id: str, form: AuditForm, zone: ZoneInfo = UTC_ZONE) -> AuditPage:
+    """One page of the audit, newest first. `zone` is where the filter's days begin and end.
+
+    A cursor is `<timestamp>|<auditId>`, the last row seen. One without an id goes on after all
+    rows of that time; one that cannot be read begins at the newest.
+    """
+    rows, next_cursor = _page(merchant_id, form, zone, form.cursor, form.limit)
+    info = PageInfo(limit=form.limit, has_more=next_cursor is not None, next_cursor=next_cursor)
+    items = [_entry(row) for row in rows]
+    return AuditPage(merchant_id=merchant_id, items=items, page_info=info)
+
+
+def every(
+    merchant_id: str, form: AuditForm, zone: ZoneInfo = UTC_ZONE
+) -> Iterator[list[AuditEntry]]:
+    """All rows of the filter, newest first, in batches that are read as they are asked for."""
+    read = batches(lambda cursor: _page(merchant_id, form, zone, cursor, EXPORT_BATCH))
+    return ([_entry(row) for row in rows] for rows in read)
+
+
+def detail(merchant_id: str, audit_id: str) -> AuditDetail:
+    """AuditRowNotFound: no such row at this merchant."""
+    with transaction(merchant_id) as session:
+        row = queries.one(session, merchant_id, audit_id)
+        if row is None:
+            raise AuditRowNotFound
+        others = queries.of_request(session, merchant_id, row)
+    return AuditDetail(entry=_entry(row), same_request=[_entry(other) for other in others])
+
+
+def _page(
+    merchant_id: str, form: AuditForm, zone: ZoneInfo, cursor: str | None, limit: int
+) -> tuple[Sequence[Row[Any]], str | None]:
+    status = next((s for s in AuditStatus if s.value == form.status), None)
+    if form.status and status is None:
+        return [], None
+    days = span_of_days(form.from_day, form.to_day, zone)
+    wanted = Wanted(
+        since=_latest(form.start_time, days.since),
+        until=form.end_time,
+        before=days.until,
+        after=_after(cursor),
+        action=form.action,
+        status=status,
+        operator_id=form.operator_id,
+    )
+    with transaction(merchant_id) as session:
+        rows = queries.page(session, merchant_id, wanted, limit + 1)
+    return cut(rows, limit, lambda row: f"{iso_millis(row.occurred_at)}|{row.id}")
+
+
+def _after(cursor: str | None) -> tuple[datetime, str] | None:
+    if cursor is None:
+        return None
+    moment, _, audit_id = cursor.partition("|")
+    parsed = moment_or_none(moment)
+    return (parsed, audit_id) if parsed else None
+
+
+def _latest(*moments: datetime | None) -> datetime | None:
+    return max((moment for moment in moments if moment), default=None)
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(
+        audit_id=row.id,
+        timestamp=row.occurred_at,
+        merchant_id=row.merchant_id,
+        action=row.action,
+        status=row.status,
+        role=row.role,
+        operator_id=row.operator_id,
+        details=row.details,
+        request_id=row.request_id,
+    )

@@ -3,22 +3,31 @@
 A lost ring costs seconds: the scheduler's tick rings again for every row that is due.
 """
 
+import math
 import threading
 import time
 
 import redis
 import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from rq import Queue
-from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
 QUEUE = "default"
 QUIET_S = 0.05  # a process rings the same bell at most this often; the tick covers the rest
+WAITS_S = 5  # a ring whose job was lost on its way to a worker counts for no longer than this
+MOST_WAITING = (
+    100  # more jobs wait only when nobody works; then the rows wait, and Redis stays small
+)
+ANSWER_S = 0.5  # how long a request waits for Redis at most
+AWAY_S = 2.0  # and how long nobody asks again after it did not answer
 
 # Every job that can be rung, by bell.
 JOBS = {
     "outbox": "jobs.outbox.relay",
     "messages": "jobs.messages.deliver",
+    "payments": "jobs.payments.settle",
     "wallet-expiry": "jobs.wallet.expire",
     "housekeeping": "jobs.housekeeping.purge",
 }
@@ -32,10 +41,13 @@ class Bells:
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
         self.connection = redis.Redis.from_url(
-            redis_url, socket_timeout=1, socket_connect_timeout=1
+            redis_url,
+            socket_timeout=ANSWER_S,
+            socket_connect_timeout=ANSWER_S,
+            retry=Retry(NoBackoff(), 0),
         )
         self.queue = Queue(QUEUE, connection=self.connection, serializer=JSONSerializer)
-        self._rung: dict[str, float] = {}
+        self._rung: dict[str, float] = {}  # until when a bell is left alone, by its name
         self._lock = threading.Lock()
 
     def connection_for_worker(self) -> redis.Redis:
@@ -43,26 +55,41 @@ class Bells:
         return redis.Redis.from_url(self._url, socket_connect_timeout=5)
 
     def ring(self, bell: str) -> None:
-        if self._too_soon(bell):
+        if not self._takes_turn(bell):
             return
+        away_until = 0.0
         try:
-            self.queue.enqueue(
-                JOBS[bell],
-                job_id=f"bell-{bell}",
-                unique=True,
-                result_ttl=0,
-                failure_ttl=60,
-                job_timeout=120,
-            )
-        except DuplicateJobError:
-            return  # it waits already
+            if self._claims(bell):
+                self.queue.enqueue(JOBS[bell], result_ttl=0, failure_ttl=60, job_timeout=120)
         except redis.RedisError as away:
+            away_until = time.monotonic() + AWAY_S
             log.warning("bell not rung", bell=bell, error=type(away).__name__)
+        finally:
+            self._rung[bell] = max(away_until, time.monotonic() + QUIET_S)
 
-    def _too_soon(self, bell: str) -> bool:
-        now = time.monotonic()
-        with self._lock:
-            if now - self._rung.get(bell, 0.0) < QUIET_S:
-                return True
-            self._rung[bell] = now
+    def heard(self, job: str) -> None:
+        """A worker is about to look for work: who commits from now on rings again."""
+        bells = [bell for bell, target in JOBS.items() if target == job]
+        if bells:
+            self.connection.delete(*map(_waiting, bells))
+
+    def _claims(self, bell: str) -> bool:
+        """Whether no job of this bell waits, so that this ring brings one.
+
+        The mark is not the job: a job that was started and died holds up no later ring.
+        """
+        if not self.connection.set(_waiting(bell), "", nx=True, ex=WAITS_S):
             return False
+        return self.queue.count < MOST_WAITING
+
+    def _takes_turn(self, bell: str) -> bool:
+        """Whether this caller rings; nobody else does until it has, and a moment longer."""
+        with self._lock:
+            if time.monotonic() < self._rung.get(bell, 0.0):
+                return False
+            self._rung[bell] = math.inf
+            return True
+
+
+def _waiting(bell: str) -> str:
+    return f"mealquest:bell:{bell}:waits"

@@ -59,7 +59,12 @@ def derive_key(secret: str, purpose: str) -> bytes:
 
 
 def keyed_hash(key: bytes, text: str) -> str:
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return signature(key, text.encode())
+
+
+def signature(key: bytes, body: bytes) -> str:
+    """Lower-case hex HMAC-SHA256 over exactly these bytes."""
+    return hmac.new(key, body, hashlib.sha256).hexdigest()
 
 
 def same(left: str, right: str) -> bool:

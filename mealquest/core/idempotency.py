@@ -86,6 +86,14 @@ def claim(
     return None if taken else _replay(session, merchant_id, request, answers)
 
 
+def answer_under(
+    session: Session, merchant_id: str, request: KeyedRequest, answers: type[AnyView]
+) -> AnyView | None:
+    """The answer kept under a key, whatever was asked with it; None for a key not used yet."""
+    answer = session.scalar(select(IdempotencyKey.answer).where(*_same(merchant_id, request)))
+    return answers.from_stored(answer) if answer else None
+
+
 def store(session: Session, merchant_id: str, request: KeyedRequest, view: View) -> None:
     """Keep the answer beside the claim; it commits with the effect or not at all."""
     session.execute(

@@ -1,6 +1,6 @@
 """Who acts: a role and a name at one merchant, whatever credential proved it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -20,6 +20,14 @@ CASHIER = MERCHANT | {Role.CUSTOMER}
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """The sign-in a credential comes from; `is_stale`: last noted as seen minutes ago."""
+
+    id: str
+    is_stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The caller. `subject` is an operatorId, a userId, or a proved phone for an applicant."""
 
@@ -27,6 +35,7 @@ class Principal:
     subject: str
     merchant_id: str | None = None
     name: str = ""
+    session: Session | None = field(default=None, compare=False)
 
     @property
     def actor(self) -> str:

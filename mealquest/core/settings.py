@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     onboard_secret: str = Field("", validation_alias="MQ_ONBOARD_SECRET")
     admin_api_key: str = Field("", validation_alias="MQ_ADMIN_API_KEY")
 
+    hold_ttl_s: int = Field(1800, ge=1, le=86_400, validation_alias="MQ_HOLD_TTL_S")
+    payment_gateway_url: str = Field("", validation_alias="MQ_PAYMENT_GATEWAY_URL")
     sms_webhook_url: str = Field("", validation_alias="MQ_SMS_WEBHOOK_URL")
     rate_limits: bool | None = Field(None, validation_alias="MQ_RATE_LIMITS")
     event_retention_days: int = Field(7, ge=1, le=3650, validation_alias="MQ_EVENT_RETENTION_DAYS")
@@ -103,6 +105,7 @@ class Settings(BaseSettings):
             ("MQ_DB_URL", self.db_url, ("postgresql", "postgres")),
             ("MQ_DB_ADMIN_URL", self.db_admin_url, ("postgresql", "postgres")),
             ("MQ_REDIS_URL", self.redis_url, ("redis", "rediss", "unix")),
+            ("MQ_PAYMENT_GATEWAY_URL", self.payment_gateway_url, ("http", "https")),
             ("MQ_SMS_WEBHOOK_URL", self.sms_webhook_url, ("http", "https")),
             ("MQ_PUBLIC_BASE_URL", self.public_base_url, ("http", "https")),
         ):

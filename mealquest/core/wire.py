@@ -126,7 +126,7 @@ Line = Annotated[Str, StringConstraints(max_length=200)]
 Key = Annotated[Str, StringConstraints(min_length=1, max_length=128)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Phone = Annotated[str, BeforeValidator(_phone)]
-_NUMBER = WithJsonSchema({"type": "number", "multipleOf": 0.01})
+_NUMBER = WithJsonSchema({"type": "number", "description": "Major units, at most 2 decimals."})
 PositiveAmount = Annotated[
     Decimal, BeforeValidator(_whole_cents), AfterValidator(_positive), _NUMBER
 ]

@@ -70,11 +70,13 @@ class FileLock:
 
     The kernel drops it when the last process that shares the description is gone, however
     that process ended. Two locks on one path exclude each other inside one process too.
+    A fork shares its parent's lock: only the parent can give it back, and then it is gone.
     """
 
     def __init__(self, path: Path) -> None:
+        self._holder = os.getpid()
         is_new = not path.exists()
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         if is_new:
             own_like(path, path.parent)
 
@@ -100,8 +102,14 @@ class FileLock:
     def release(self) -> None:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
+    def is_ours(self) -> bool:
+        """False in a fork."""
+        return os.getpid() == self._holder
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        if self.is_ours():
+            self.release()
         os.close(self._descriptor)

@@ -185,7 +185,7 @@ class Postgres:
 
     def _lives(self) -> bool:
         pid = self._pid()
-        return pid is not None and works_in(pid, self._data, PROGRAM)
+        return pid is not None and works_in(pid, self._data, PROGRAM, in_doubt=True)
 
     def _pid(self) -> int | None:
         try:

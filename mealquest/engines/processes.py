@@ -116,17 +116,17 @@ def package_directory(name: str) -> Path:
     return Path(found.submodule_search_locations[0])
 
 
-def works_in(pid: int, directory: Path, program: str) -> bool:
+def works_in(pid: int, directory: Path, program: str, *, in_doubt: bool) -> bool:
     """Whether ``pid`` is a living ``program`` whose working directory is ``directory``.
 
     Tells a server of this very directory from a stranger with a recycled pid, and counts a
-    zombie as dead. Where the system does not let us look, the answer is yes.
+    zombie as dead. ``in_doubt`` is the answer where the system does not let us look.
     """
     try:
         name, place = _look_at(pid)
         return name == program and place.samefile(directory)
     except PermissionError:
-        return True
+        return in_doubt
     except OSError:
         return False
 
@@ -143,15 +143,22 @@ def _look_at(pid: int) -> tuple[str, Path]:
 
 
 def end(pid: int, directory: Path, program: str, *signals: tuple[signal.Signals, float]) -> bool:
-    """Send each signal and wait its seconds, until ``works_in`` says no. False: it never does."""
+    """Send each signal and wait its seconds, until the server is gone. False: it never goes.
+
+    What may be a stranger gets no signal.
+    """
+
+    def lives() -> bool:
+        return works_in(pid, directory, program, in_doubt=False)
+
     for number, seconds in signals:
         deadline = time.monotonic() + seconds
-        if works_in(pid, directory, program):
+        if lives():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        while works_in(pid, directory, program) and time.monotonic() < deadline:
+        while lives() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-    return not works_in(pid, directory, program)
+    return not lives()
 
 
 def is_free(port: int) -> bool:

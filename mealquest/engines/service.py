@@ -1,9 +1,9 @@
 """Attach to the engines of a data directory, or start them: what the rest of MealQuest uses.
 
-Every process that uses the engines holds a shared lock on ``users.lock``. Who leaves tries to
-get it alone: then nobody else is left, and the engines are stopped. ``start.lock`` is held
-while somebody comes or leaves, so the last to leave cannot stop what a newcomer just found.
-The kernel drops the locks of a killed process; its engines go on, and are the next user's.
+Every user holds a shared lock on ``users.lock``. Who leaves tries to get it alone: then nobody
+else is left, and the engines are stopped while a newcomer waits for its share. ``start.lock``
+is for newcomers: one at a time looks what is up and starts the rest. The kernel drops the locks
+of a killed process; its engines go on, and are the next user's to stop.
 """
 
 import os
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 TURN_SECONDS = 150  # longer than a start that ends in an error
-LEAVE_SECONDS = 2  # longer than to attach or to stop
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,7 +72,6 @@ def running(
         yield Endpoints(None, None, None)
         return
     home = _home_of(data_dir, create=start)
-    process = os.getpid()
     with FileLock(home / "start.lock") as turn, FileLock(home / "users.lock") as use:
         if not turn.exclusive(seconds=TURN_SECONDS):
             raise _busy(home)
@@ -84,13 +82,7 @@ def running(
             turn.release()
             yield endpoints
         finally:
-            # Who keeps the turn that long is starting them: a user, and the last one instead of us.
-            is_last = (
-                os.getpid() == process
-                and turn.exclusive(seconds=LEAVE_SECONDS)
-                and use.try_exclusive()
-            )
-            if is_last:
+            if use.is_ours() and use.try_exclusive():
                 engines.stop()
 
 

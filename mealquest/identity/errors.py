@@ -29,6 +29,28 @@ class StaffPhoneTaken(Conflict):
         super().__init__("phone already belongs to another staff member")
 
 
+class LastOwner(Conflict):
+    """Nobody could sign in as the owner afterwards."""
+
+    code = "LAST_OWNER"
+
+    def __init__(self) -> None:
+        super().__init__("the last owner cannot leave or take another role")
+
+
+class ConfirmNeeded(Conflict):
+    """The caller's own access is at stake; the same request with `confirm` goes through."""
+
+    code = "CONFIRM_NEEDED"
+
+
+class SessionNotFound(NotFound):
+    code = "SESSION_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("session not found")
+
+
 class CodeRefused(Invalid):
     """The code does not prove the phone. The message is the wire contract's."""
 

@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, text
+from sqlalchemy import ForeignKeyConstraint, Index, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
@@ -23,6 +23,23 @@ class Staff(TenantRow):
     token_epoch: Mapped[int] = mapped_column(server_default=text("0"))  # part of every token
     tokens_valid_after: Mapped[datetime] = stamp()  # for tokens minted elsewhere
     created_at: Mapped[datetime] = stamp()
+
+
+class StaffSession(TenantRow):
+    """One sign-in of somebody of the staff; its tokens name it and count until it is ended."""
+
+    __tablename__ = "staff_sessions"
+    __table_args__ = (
+        ForeignKeyConstraint(["merchant_id", "staff_id"], ["staff.merchant_id", "staff.id"]),
+        Index(None, "merchant_id", "staff_id", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    staff_id: Mapped[str]
+    device: Mapped[str]  # family of browser and system, such as "Safari, iPhone"; may be empty
+    created_at: Mapped[datetime] = stamp()
+    last_seen_at: Mapped[datetime] = stamp()  # minutes late, and written by reads only
+    ended_at: Mapped[datetime | None]
 
 
 class StaffPhone(ControlRow):

@@ -40,6 +40,15 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """Somebody of a merchant, also one who has left: whom rows of the past may name."""
+
+    id: str
+    role: Role
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Binding:
     """A phone is staff of a merchant."""
 
@@ -78,6 +87,29 @@ def staff_of(session: Session, wanted: list[Binding]) -> list[tuple[str, Person]
         validity = Validity(row.token_epoch, row.tokens_valid_after)
         found.append((row.merchant_id, Person(row.id, row.role, row.name, validity)))
     return found
+
+
+def all_staff(session: Session, merchant_id: str) -> list[Named]:
+    """Everybody who works or has worked there, by name."""
+    rows = session.execute(
+        select(Staff.id, Staff.role, Staff.name)
+        .where(Staff.merchant_id == merchant_id)
+        .order_by(Staff.name, Staff.id)
+    )
+    return [Named(*row) for row in rows]
+
+
+def people(session: Session, merchant_id: str, ids: list[str]) -> list[Named]:
+    """The staff and customers among `ids`, whether they are still there or not."""
+    staffed = select(Staff.id, Staff.role, Staff.name).where(
+        Staff.merchant_id == merchant_id, Staff.id.in_(ids)
+    )
+    customers = select(Customer.id, Customer.display_name).where(
+        Customer.merchant_id == merchant_id, Customer.id.in_(ids)
+    )
+    return [Named(*row) for row in session.execute(staffed)] + [
+        Named(row.id, Role.CUSTOMER, row.display_name) for row in session.execute(customers)
+    ]
 
 
 def bindings(session: Session, phone_hash: str) -> list[Binding]:

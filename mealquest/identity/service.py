@@ -23,7 +23,7 @@ from mealquest.identity.errors import (
 )
 from mealquest.identity.forms import CustomersForm
 from mealquest.identity.gateway import send_sms
-from mealquest.identity.queries import CustomerFacts
+from mealquest.identity.queries import CustomerFacts, Named, all_staff, people
 from mealquest.identity.replies import (
     CodeRequestedView,
     CustomersPage,
@@ -62,6 +62,7 @@ __all__ = [
     "InvalidToken",
     "MerchantChoice",
     "MerchantScopeDenied",
+    "Named",
     "Operation",
     "Profile",
     "SignedInView",
@@ -72,6 +73,7 @@ __all__ = [
     "UserExists",
     "UserNotFound",
     "add_staff",
+    "all_staff",
     "create_customer",
     "customer_facts",
     "customers",
@@ -80,6 +82,7 @@ __all__ = [
     "find_or_create_customer",
     "masked",
     "mint",
+    "people",
     "principal_of",
     "purge_codes",
     "read_token",

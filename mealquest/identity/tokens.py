@@ -34,8 +34,8 @@ class TokenExpired(Unauthenticated):
 class Claims:
     """What a token says, its signature and age checked, its person not yet.
 
-    `subject` is an operatorId, a userId, or an applicant's phone; `issued_at` is in seconds since
-    1970; `epoch` is None in a token that another issuer minted.
+    `subject` is an operatorId, a userId, or an applicant's phone; `issued_at` and `expires_at` are
+    in seconds since 1970; `epoch` and `session_id` are None in a token that another issuer minted.
     """
 
     role: Role
@@ -43,6 +43,8 @@ class Claims:
     merchant_id: str | None
     issued_at: int
     epoch: int | None
+    session_id: str | None = None
+    expires_at: int = 0
 
 
 # The claim that names the person, by role. Roles that are not here have no tokens.
@@ -67,6 +69,8 @@ def mint(principal: Principal, epoch: int, ttl: timedelta | None = None) -> str:
     }
     if not applicant:
         claims |= {"merchantId": principal.merchant_id, "ver": epoch}
+    if principal.session:
+        claims["sid"] = principal.session.id
     return jwt.encode(claims, _secret(), algorithm=ALGORITHM)
 
 
@@ -99,12 +103,13 @@ def _checked(claims: dict[str, Any]) -> Claims:
         subject = _text(claims[_SUBJECT[role]])
         merchant_id = None if role is Role.APPLICANT else _merchant(claims["merchantId"])
         epoch = None if claims.get("ver") is None else _whole(claims["ver"])
-        issued_at = _whole(claims.get("iat", 0))
+        session_id = None if claims.get("sid") is None else _text(claims["sid"])
+        issued_at, expires_at = _whole(claims.get("iat", 0)), int(claims["exp"])
     except (KeyError, ValueError, Invalid):
         raise InvalidToken("invalid token") from None
     if issued_at > utc_now().timestamp() + SKEW_S:
         raise InvalidToken("invalid token")
-    return Claims(role, subject, merchant_id, issued_at, epoch)
+    return Claims(role, subject, merchant_id, issued_at, epoch, session_id, expires_at)
 
 
 def _merchant(value: Any) -> str:
@@ -118,9 +123,11 @@ def _text(value: Any) -> str:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError("not a number")
-    return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and isfinite(value):
+        return int(value)
+    raise ValueError("not a number")
 
 
 def _secret() -> str:

@@ -23,6 +23,7 @@ from mealquest.tenancy.service import Operation
 from mealquest.web import credentials
 from mealquest.web.frame import Call, Feature, Reply, Scope
 from mealquest.web.look import translate as _
+from mealquest.web.security import is_local
 from mealquest.web.throttle import Throttle
 
 feature = Feature("identity")
@@ -35,10 +36,13 @@ class SignInPageForm(Input):
 
 class SignInPage(View):
     people: list[DemoPerson]
+    opens_shop: bool  # came to open a shop, not to work in one
+    code_sent: bool  # a code was asked for from this browser
 
 
 class CodePage(View):
     phone: str
+    opens_shop: bool
     development_code: str | None
 
 
@@ -84,15 +88,26 @@ def _after_sign_in(view: SignedInView) -> str:
         return url_for("identity.merchant_page.page")
     if view.profile.merchant_id is None:
         return url_for("onboarding.onboard_page.page")
-    return session.pop("next", None) or url_for("payments.home.page")
+    onboarding = url_for("onboarding.onboard_page.page")
+    onward = session.pop("next", None)
+    return onward if onward and onward != onboarding else url_for("payments.home.page")
 
 
 @feature.get(page="/console/sign-in", template="identity/sign_in")
 def sign_in_page(call: Call, form: SignInPageForm) -> SignInPage:
     """Ask for the phone."""
-    if form.next.startswith("/console/"):
+    if form.next.startswith("/console/") and is_local(form.next):
         session["next"] = form.next
-    return SignInPage(people=service.demo_people())
+    opens_shop = _opens_shop()
+    return SignInPage(
+        people=[] if opens_shop else service.demo_people(),
+        opens_shop=opens_shop,
+        code_sent="phone" in session,
+    )
+
+
+def _opens_shop() -> bool:
+    return bool(session.get("next") == url_for("onboarding.onboard_page.page"))
 
 
 @feature.post(
@@ -118,8 +133,11 @@ def code_page(call: Call, form: NoInput) -> CodePage | Reply:
     phone = session.get("phone", "")
     if not phone:
         start = url_for("identity.sign_in_page.page")
-        return Reply(CodePage(phone="", development_code=None), see_other=start)
-    return CodePage(phone=phone, development_code=_development_code(phone))
+        nothing = CodePage(phone="", opens_shop=False, development_code=None)
+        return Reply(nothing, see_other=start)
+    return CodePage(
+        phone=phone, opens_shop=_opens_shop(), development_code=_development_code(phone)
+    )
 
 
 def _development_code(phone: str) -> str | None:
@@ -188,6 +206,13 @@ def customers(call: Call, form: CustomersForm) -> CustomersView:
     )
 
 
+def _after_customer(view: CustomerView) -> str:
+    """To the customer's page, or back to the counter when the customer was added there."""
+    if request.form.get("then") == "pay":
+        return url_for("payments.counter.page", userId=view.uid)
+    return url_for("wallet.customer.page", user_id=view.uid)
+
+
 @feature.post(
     api="/api/customers",
     page="/console/customers",
@@ -195,9 +220,10 @@ def customers(call: Call, form: CustomersForm) -> CustomersView:
     scope=Scope.BODY,
     gate=Operation.CUSTOMER_CREATE,
     again="identity.customers",
-    see_other=lambda view: url_for("wallet.customer.page", user_id=view.uid),
-    flash=lambda view: _("Customer found or created."),
+    see_other=_after_customer,
+    flash=lambda view: _("%(name)s is a customer.", name=view.display_name),
     status=201,
+    also=(200,),
 )
 def create_customer(call: Call, form: CustomerForm) -> CustomerView | Reply:
     """Create the customer of a phone (201), or return the one there is (200)."""

@@ -15,25 +15,25 @@ from mealquest.web.frame import Call, Feature
 feature = Feature("ops")
 
 
-@feature.get(api="/health")
+@feature.get(api="/health", for_monitors=True)
 def health(call: Call, form: NoInput) -> Alive:
     """Alive: the process answers. No dependency is asked."""
     return service.alive()
 
 
-@feature.get(api="/api/health")
+@feature.get(api="/api/health", for_monitors=True)
 def ready(call: Call, form: NoInput) -> Healthy:
     """Ready: the database answers too."""
     return service.healthy()
 
 
-@feature.get(api="/metrics")
+@feature.get(api="/metrics", for_monitors=True, media="text/plain")
 def metrics(call: Call, form: NoInput) -> Response:
     """Prometheus text of all processes."""
     return Response(service.metrics(), content_type=service.METRICS_TYPE)
 
 
-@feature.get(api="/api/openapi.json")
+@feature.get(api="/api/openapi.json", media="application/json")
 def openapi_document(call: Call, form: NoInput) -> Response:
     """This API, described by OpenAPI 3.1."""
     return Response(json.dumps(_spec()), mimetype="application/json")

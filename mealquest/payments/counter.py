@@ -1,14 +1,21 @@
 """The clerk's page as one view: who pays, how much, and what that would use."""
 
+from typing import Any
+
+from pydantic import ValidationError
+
 from mealquest.core.errors import AppError
+from mealquest.core.idempotency import KeyedRequest
 from mealquest.core.wire import Input, Line, Str, View
 from mealquest.identity import service as identity
 from mealquest.identity.service import CustomersForm, CustomerView
 from mealquest.payments import service
 from mealquest.payments.forms import QuoteForm
-from mealquest.payments.replies import QuoteView
+from mealquest.payments.replies import QuoteView, VerifyView
 from mealquest.wallet import service as wallet
 from mealquest.wallet.service import CustomerDetailView, VoucherStatus, VoucherView
+
+SHOWN = 8  # customers to choose from
 
 
 class CounterForm(Input):
@@ -18,42 +25,64 @@ class CounterForm(Input):
     user_id: Line = ""
     amount: Str = ""
     voucher_id: Line = ""
+    idempotency_key: Line = ""
 
 
 class CounterView(View):
+    """The page. `taken` is the payment its key has taken already; then no other can be."""
+
     query: str = ""
     customers: tuple[CustomerView, ...] = ()
     customer: CustomerDetailView | None = None
     vouchers: tuple[VoucherView, ...] = ()  # that may be chosen
     amount: str = ""
     voucher_id: str = ""
+    key: str = ""
     quote: QuoteView | None = None
     quote_problem: str | None = None
+    taken: VerifyView | None = None
 
 
-def look_up(merchant_id: str, form: CounterForm) -> CounterView:
-    """What the page shows for this much input. Changes nothing."""
-    if not form.user_id:
-        return _find(merchant_id, form.query)
+class FirstSteps(View):
+    """How far a new shop has come; `customer_id` is its newest customer."""
+
+    customer_id: str | None
+    topped_up: bool
+
+
+def first_steps(merchant_id: str) -> FirstSteps:
+    """Whether there is somebody with something to pay with."""
+    newest = identity.customers(merchant_id, CustomersForm(limit=1)).items
+    if not newest:
+        return FirstSteps(customer_id=None, topped_up=False)
+    uid = newest[0].uid
+    funds = wallet.customer_detail(merchant_id, uid).wallet
+    return FirstSteps(
+        customer_id=uid, topped_up=bool(funds.principal or funds.bonus or funds.silver)
+    )
+
+
+def find(merchant_id: str, query: str) -> CounterView:
+    """The newest customers, or those that the query finds."""
+    page = identity.customers(merchant_id, CustomersForm(query=query or None, limit=SHOWN))
+    return CounterView(query=query, customers=tuple(page.items))
+
+
+def look_up(merchant_id: str, form: CounterForm, request: KeyedRequest) -> CounterView:
+    """What the page shows for a customer and this much input. Changes nothing."""
     customer = wallet.customer_detail(merchant_id, form.user_id)
-    quote, problem = _quote(merchant_id, form)
+    taken = service.taken_under(merchant_id, request)
+    quote, problem = (None, None) if taken else _quote(merchant_id, form)
     return CounterView(
         customer=customer,
         vouchers=_usable(customer),
         amount=form.amount,
         voucher_id=form.voucher_id,
+        key=form.idempotency_key,
         quote=quote,
         quote_problem=problem,
+        taken=taken,
     )
-
-
-def _find(merchant_id: str, query: str) -> CounterView:
-    """The newest customers, or those the query finds; a single one is taken at once."""
-    page = identity.customers(merchant_id, CustomersForm(query=query or None, limit=8))
-    if query and len(page.items) == 1:
-        customer = wallet.customer_detail(merchant_id, page.items[0].uid)
-        return CounterView(query=query, customer=customer, vouchers=_usable(customer))
-    return CounterView(query=query, customers=tuple(page.items))
 
 
 def _usable(customer: CustomerDetailView) -> tuple[VoucherView, ...]:
@@ -61,27 +90,17 @@ def _usable(customer: CustomerDetailView) -> tuple[VoucherView, ...]:
 
 
 def _quote(merchant_id: str, form: CounterForm) -> tuple[QuoteView | None, str | None]:
+    """The quote, or why there is none in the words of the contract."""
     if not form.amount:
         return None, None
+    order: dict[str, Any] = {
+        "userId": form.user_id,
+        "orderAmount": form.amount,
+        "voucherId": form.voucher_id or None,
+    }
     try:
-        order = QuoteForm.model_validate(
-            {
-                "userId": form.user_id,
-                "orderAmount": form.amount,
-                "voucherId": form.voucher_id or None,
-            }
-        )
-    except ValueError as wrong:
-        return None, _first_words(wrong)
-    try:
-        return service.quote(merchant_id, order), None
+        return service.quote(merchant_id, QuoteForm.model_validate(order)), None
+    except ValidationError as wrong:
+        return None, str(wrong.errors()[0]["msg"])
     except AppError as refused:
         return None, refused.message
-
-
-def _first_words(wrong: ValueError) -> str:
-    from pydantic import ValidationError
-
-    if isinstance(wrong, ValidationError):
-        return str(wrong.errors()[0]["msg"])
-    return str(wrong)

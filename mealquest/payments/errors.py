@@ -1,6 +1,4 @@
-from mealquest.core.errors import Conflict, NotFound
-from mealquest.core.money import Money
-from mealquest.core.wire import number
+from mealquest.core.errors import Invalid, NotFound
 
 
 class PaymentNotFound(NotFound):
@@ -12,14 +10,10 @@ class PaymentNotFound(NotFound):
         super().__init__("payment not found")
 
 
-class ExternalPaymentUnavailable(Conflict):
-    """Wallet and voucher do not cover the order, and nothing else can pay the rest."""
+class NotWaiting(Invalid):
+    """A callback for a payment that the wallet covered: no outside money was ever asked for."""
 
-    code = "EXTERNAL_PAYMENT_UNAVAILABLE"
+    code = "PAYMENT_NOT_EXTERNAL"
 
-    def __init__(self, missing: Money) -> None:
-        super().__init__(
-            f"wallet and voucher leave {missing.currency} {missing.major} to pay,"
-            " and paying from outside is not available yet",
-            payable=number(missing.major),
-        )
+    def __init__(self) -> None:
+        super().__init__("payment is not waiting for external callback")

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from mealquest.core.wire import Input, Key, PositiveAmount, Str
+from mealquest.core.wire import AmountOrZero, Input, Key, Line, PositiveAmount, Str
+from mealquest.tenancy.service import MerchantId
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -48,6 +49,29 @@ class VerifyForm(QuoteForm):
     @classmethod
     def _by_the_console_name(cls, sent: dict[str, Any]) -> dict[str, Any]:
         return {"orderAmount": sent["amount"]} | sent if "amount" in sent else sent
+
+
+class CallbackForm(Input):
+    """What the gateway reports. Its first known id is the key under which it is settled once."""
+
+    merchant_id: MerchantId
+    payment_txn_id: Key
+    external_txn_id: Annotated[Line, AfterValidator(_or_none)] | None = None
+    status: Line
+    paid_amount: AmountOrZero | None = None
+    callback_id: Annotated[Line, AfterValidator(_or_none)] | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status.upper() == "SUCCESS"
+
+    @property
+    def key(self) -> str:
+        return self.callback_id or self.external_txn_id or self.payment_txn_id
+
+
+class PaymentIdForm(Input):
+    payment_id: Key
 
 
 class PaymentsForm(Input):

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from mealquest.core.errors import Invalid
 from mealquest.core.money import Currency
-from mealquest.payments.domain import PaymentStatus
+from mealquest.payments.domain import ExternalStatus, PaymentStatus
 from mealquest.wallet.service import Checkout, Deduction, LockedWallet
 
 
@@ -35,30 +35,46 @@ _ADD = text(
     """
     INSERT INTO payments
            (merchant_id, id, customer_id, status, currency, order_minor, voucher_minor,
-            bonus_minor, principal_minor, silver_minor, external_minor, voucher_id, quote, taken_by)
+            bonus_minor, principal_minor, silver_minor, external_minor, voucher_id, quote, taken_by,
+            held_lots, hold_expires_at, provider, payment_intent_id, external_status)
     VALUES (:merchant, :id, :customer, :status, :currency, :order, :voucher,
-            :bonus, :principal, :silver, :external, :voucher_id, :quote, :taken_by)
+            :bonus, :principal, :silver, :external, :voucher_id, :quote, :taken_by,
+            :held_lots, :hold_expires_at, :provider, :intent, :external_status)
     """
-).bindparams(bindparam("quote", type_=JSONB))
+).bindparams(
+    bindparam("quote", type_=JSONB), bindparam("held_lots", type_=JSONB(none_as_null=True))
+)
 
 
-def add_paid(
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How the outside part of a new payment is asked for, and until when its hold lives."""
+
+    provider: str
+    intent: str
+    expires_at: datetime
+
+
+def add(
     session: Session,
     wallet: LockedWallet,
     planned: Checkout,
     *,
     payment_id: str,
+    status: PaymentStatus,
     quote: dict[str, Any],
     taken_by: str,
+    waiting: Waiting | None = None,
 ) -> None:
     parts = planned.deduction
+    lots = {use.lot_id: use.minor for use in planned.lots}
     session.execute(
         _ADD,
         {
             "merchant": wallet.merchant_id,
             "id": payment_id,
             "customer": wallet.customer_id,
-            "status": PaymentStatus.PAID.value,
+            "status": status.value,
             "currency": wallet.currency.value,
             "order": Int8(planned.order_minor),
             "voucher": Int8(parts.voucher),
@@ -69,6 +85,11 @@ def add_paid(
             "voucher_id": planned.voucher.id if planned.voucher else None,
             "quote": quote,
             "taken_by": taken_by,
+            "held_lots": lots if waiting else None,
+            "hold_expires_at": waiting.expires_at if waiting else None,
+            "provider": waiting.provider if waiting else None,
+            "intent": waiting.intent if waiting else None,
+            "external_status": ExternalStatus.PENDING.value if waiting else None,
         },
     )
 

@@ -5,8 +5,10 @@ from typing import Self
 
 from mealquest.core.money import Currency
 from mealquest.core.wire import Amount, Page, Timestamp, View
-from mealquest.payments.domain import PaymentStatus
+from mealquest.payments.domain import ExternalStatus, PaymentStatus
+from mealquest.payments.waiting import WaitingPayment
 from mealquest.wallet.service import (
+    BalancesView,
     Checkout,
     Deduction,
     PostingView,
@@ -59,7 +61,7 @@ class QuoteView(View):
     selected_voucher: VoucherView | None
     deduction: DeductionView
     payable: Amount  # what wallet and voucher leave to pay
-    remaining_wallet: WalletView
+    remaining_wallet: BalancesView  # of what is free now
     voucher_options: list[VoucherOptionView]
     voucher_forfeited: Amount  # of the selected voucher's value, because the order is smaller
 
@@ -71,7 +73,7 @@ class QuoteView(View):
             selected_voucher=VoucherView.of(chosen, currency, now) if chosen else None,
             deduction=DeductionView.of(planned.deduction, currency),
             payable=major(planned.deduction.external, currency),
-            remaining_wallet=WalletView.of(planned.remaining, currency),
+            remaining_wallet=BalancesView.of(planned.remaining, currency),
             voucher_options=[VoucherOptionView.of(o, currency, now) for o in planned.options],
             voucher_forfeited=major(
                 chosen.forfeits(planned.order_minor) if chosen else 0, currency
@@ -84,10 +86,47 @@ class WalletScopeView(View):
     wallet_merchant_id: str
 
 
+def scope_of(merchant_id: str) -> WalletScopeView:
+    return WalletScopeView(wallet_shared=False, wallet_merchant_id=merchant_id)
+
+
+class ExternalPaymentView(View):
+    """The part that is paid outside; `external_txn_id` and `confirmed_at` come with the money."""
+
+    provider: str
+    payment_intent_id: str
+    payable_amount: Amount
+    status: ExternalStatus
+    external_txn_id: str | None
+    confirmed_at: Timestamp | None
+
+    @classmethod
+    def of(cls, payment: WaitingPayment) -> Self:
+        return cls(
+            provider=payment.provider,
+            payment_intent_id=payment.intent,
+            payable_amount=major(payment.required_hold.parts.external, payment.currency),
+            status=payment.external_status,
+            external_txn_id=payment.external_txn_id,
+            confirmed_at=payment.confirmed_at,
+        )
+
+
 class VerifyView(View):
     payment_txn_id: str
     status: PaymentStatus
     quote: QuoteView
+    wallet: WalletView
+    external_payment: ExternalPaymentView | None = None
+    wallet_scope: WalletScopeView
+
+
+class CallbackView(View):
+    """A payment as it stands once its outside part was settled, given up or expired."""
+
+    payment_txn_id: str
+    status: PaymentStatus
+    external_payment: ExternalPaymentView
     wallet: WalletView
     wallet_scope: WalletScopeView
 

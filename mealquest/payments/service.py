@@ -1,25 +1,22 @@
-"""Quote an order, take its payment, and look at payments taken."""
+"""Payments: taken, settled from outside, and looked at. The door to this package.
+
+`taking` quotes and verifies, `outside` settles what waits for outside money.
+"""
 
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.orm import Session
-
-from mealquest.audit import service as audit
-from mealquest.core import idempotency, outbox
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
-from mealquest.core.idempotency import KeyedRequest
-from mealquest.core.ids import new_id
-from mealquest.core.money import Money
 from mealquest.core.principal import Principal, Role
-from mealquest.core.wire import number
 from mealquest.payments import queries
 from mealquest.payments.domain import PaymentStatus
-from mealquest.payments.errors import ExternalPaymentUnavailable, PaymentNotFound
+from mealquest.payments.errors import PaymentNotFound
 from mealquest.payments.forms import DEFAULT_LIMIT, MAX_LIMIT, QuoteForm, VerifyForm
+from mealquest.payments.outside import callback, cancel, expire_due, require_signature
 from mealquest.payments.queries import PaymentFacts
+from mealquest.payments.refunds import has_due, send_due
 from mealquest.payments.replies import (
     DeductionView,
     PaymentRowView,
@@ -28,15 +25,14 @@ from mealquest.payments.replies import (
     QuoteView,
     TodayView,
     VerifyView,
-    WalletScopeView,
 )
+from mealquest.payments.taking import quote, taken_under, verify
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import Operation
 from mealquest.wallet import service as wallets
-from mealquest.wallet.service import Checkout, LockedWallet, PostingView, WalletRow, major
+from mealquest.wallet.service import PostingView, major
 
 __all__ = [
-    "ExternalPaymentUnavailable",
     "Operation",
     "PaymentNotFound",
     "PaymentRowView",
@@ -48,49 +44,19 @@ __all__ = [
     "TodayView",
     "VerifyForm",
     "VerifyView",
+    "callback",
+    "cancel",
+    "expire_due",
+    "has_due",
     "payment",
     "quote",
     "recent",
+    "require_signature",
+    "send_due",
+    "taken_under",
     "today",
     "verify",
 ]
-
-
-def quote(merchant_id: str, form: QuoteForm) -> QuoteView:
-    """How an order would be paid at this moment. Locks nothing and changes nothing.
-
-    Raises UserNotFound, VoucherNotFound and VoucherNotUsable.
-    """
-    now = utc_now()
-    with transaction(merchant_id) as session:
-        wallet = wallets.read_wallet(session, merchant_id, form.user_id)
-        planned = _checkout(session, wallet, form, now)
-    return QuoteView.of(planned, wallet.currency, now)
-
-
-def verify(merchant_id: str, form: VerifyForm, by: Principal, request: KeyedRequest) -> VerifyView:
-    """Take an order's payment from voucher and wallet, once per request key.
-
-    At most 12 statements, and no lock on a row that other customers' payments need.
-
-    Raises:
-        ExternalPaymentUnavailable: voucher and wallet do not cover the order.
-        UserNotFound, WalletBusy, VoucherNotFound, VoucherNotUsable, KeyReused, StillRunning.
-        In every case nothing has changed, and the key may be used again.
-    """
-    with transaction(merchant_id) as session:
-        stored = idempotency.claim(session, merchant_id, request, VerifyView)
-        if stored is not None:
-            return stored
-        wallet = wallets.lock_wallet(session, merchant_id, form.user_id)
-        now = utc_now()  # after the wait for the lock: what expired meanwhile pays nothing
-        planned = _checkout(session, wallet, form, now)
-        if planned.deduction.external:
-            raise ExternalPaymentUnavailable(Money(planned.deduction.external, wallet.currency))
-        shown = QuoteView.of(planned, wallet.currency, now)
-        view = _settle(session, wallet, planned, shown, by)
-        idempotency.store(session, merchant_id, request, view)
-    return view
 
 
 def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
@@ -141,52 +107,6 @@ def day_of(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
         datetime.combine(day, time.min, zone),
         datetime.combine(day + timedelta(days=1), time.min, zone),
     )
-
-
-def _checkout(session: Session, wallet: WalletRow, form: QuoteForm, now: datetime) -> Checkout:
-    order = Money.of_major(form.order_amount, wallet.currency)
-    purse = wallets.purse(session, wallet.merchant_id, wallet.customer_id, form.voucher_id)
-    return wallets.checkout(
-        order.minor,
-        principal=wallet.principal,
-        silver=wallet.silver,
-        lots=purse.lots,
-        vouchers=purse.vouchers,
-        now=now,
-        wanted=form.voucher_id,
-    )
-
-
-def _settle(
-    session: Session, wallet: LockedWallet, planned: Checkout, shown: QuoteView, by: Principal
-) -> VerifyView:
-    merchant_id, payment_id = wallet.merchant_id, new_id("txn")
-    snapshot = shown.model_dump(mode="json", by_alias=True)
-    wallets.spend(session, wallet, planned, payment_id, {"quote": snapshot})
-    queries.add_paid(
-        session, wallet, planned, payment_id=payment_id, quote=snapshot, taken_by=by.subject
-    )
-    view = VerifyView(
-        payment_txn_id=payment_id,
-        status=PaymentStatus.PAID,
-        quote=shown,
-        wallet=shown.remaining_wallet,
-        wallet_scope=WalletScopeView(wallet_shared=False, wallet_merchant_id=merchant_id),
-    )
-    _tell(session, wallet, view, by)
-    return view
-
-
-def _tell(session: Session, wallet: LockedWallet, view: VerifyView, by: Principal) -> None:
-    """The audit row, and the event: the answer, and whose payment it is."""
-    details = {
-        "paymentTxnId": view.payment_txn_id,
-        "userId": wallet.customer_id,
-        "orderAmount": number(view.quote.order_amount),
-    }
-    audit.record(session, wallet.merchant_id, "PAYMENT_VERIFY", by, details)
-    event = view.model_dump(mode="json", by_alias=True) | {"userId": wallet.customer_id}
-    outbox.publish(session, wallet.merchant_id, "PAYMENT_VERIFIED", event)
 
 
 def _own(by: Principal) -> str | None:

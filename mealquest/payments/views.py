@@ -1,16 +1,20 @@
 """Taking payments: the API of quote and verify, and the clerk's pages over the same handlers."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from flask import url_for
 from pydantic import Field
 
+from mealquest.core.idempotency import KeyedRequest
 from mealquest.core.principal import CASHIER, MERCHANT, Role
 from mealquest.core.wire import Input, Key, NoInput, View
+from mealquest.identity import service as identity
+from mealquest.identity.service import StaffNotFound
 from mealquest.payments import counter as desk
 from mealquest.payments import service
-from mealquest.payments.counter import CounterForm, CounterView
+from mealquest.payments.counter import CounterForm, CounterView, FirstSteps
+from mealquest.payments.domain import PaymentStatus
 from mealquest.payments.forms import PaymentsForm, QuoteForm, VerifyForm
 from mealquest.payments.replies import (
     PaymentRowView,
@@ -22,12 +26,15 @@ from mealquest.payments.replies import (
     VoucherOptionView,
 )
 from mealquest.tenancy.service import Operation
-from mealquest.wallet.service import VoucherVerdict, VoucherView
-from mealquest.web.frame import Call, Feature, Scope
-from mealquest.web.look import money
+from mealquest.wallet.service import VoucherVerdict
+from mealquest.web.frame import Call, Feature, Reply, Scope
+from mealquest.web.look import money, name_of, new_key, principal
 from mealquest.web.look import translate as _
+from mealquest.web.respond import wants_fragment
+from mealquest.web.wording import page_words
 
 feature = Feature("payments")
+VERIFY = f"{feature.name}.verify"
 Order = TypeVar("Order", bound=QuoteForm)
 
 
@@ -44,21 +51,51 @@ class PaymentsView(PaymentsPage):
 class HomeView(View):
     today: TodayView
     items: Sequence[PaymentRowView]
+    first_steps: FirstSteps | None  # until the first payment
     next_url: str | None = None
 
 
 @feature.get(page="/console/", roles=MERCHANT, template="payments/home")
 def home(call: Call, form: NoInput) -> HomeView:
-    """What was taken today, and the last payments."""
-    today = service.today(call.merchant_id)
+    """What was taken today and the last payments; before the first one, how to get there."""
     newest = service.recent(call.merchant_id, call.principal, limit=10)
-    return HomeView(today=today, items=newest.items)
+    return HomeView(
+        today=service.today(call.merchant_id),
+        items=newest.items,
+        first_steps=None if newest.items else desk.first_steps(call.merchant_id),
+    )
 
 
 @feature.get(page="/console/counter", roles=MERCHANT, template="payments/counter")
-def counter(call: Call, form: CounterForm) -> CounterView:
-    """The clerk's page: who pays, how much, and what that would use."""
-    return desk.look_up(call.merchant_id, form)
+def counter(call: Call, form: CounterForm) -> CounterView | Reply:
+    """The clerk's page: who pays, how much, and what that would use.
+
+    Its address holds the key of the payment to be: loading it again, or coming back to it, can
+    never take a second one.
+    """
+    if not form.user_id:
+        found = desk.find(call.merchant_id, form.query)
+        only_one = form.query and len(found.customers) == 1 and not wants_fragment()
+        return Reply(found, see_other=_counter_of(found.customers[0].uid)) if only_one else found
+    if not form.idempotency_key:
+        return Reply(CounterView(), see_other=_counter_of(form.user_id, form.amount))
+    request = KeyedRequest(call.principal.actor, VERIFY, form.idempotency_key, "")
+    return desk.look_up(call.merchant_id, form, request)
+
+
+def _counter_of(user_id: str, amount: str = "") -> str:
+    return url_for(
+        "payments.counter.page", userId=user_id, amount=amount or None, idempotencyKey=new_key()
+    )
+
+
+def _receipt(view: VerifyView) -> str:
+    """The payment's page, which says so when the payment was not taken by this request."""
+    return url_for(
+        "payments.payment.page",
+        payment_id=view.payment_txn_id,
+        repeated="yes" if view.replayed else None,
+    )
 
 
 @feature.post(api="/api/payment/quote", roles=CASHIER, scope=Scope.PINNED, ungated="reads only")
@@ -75,7 +112,7 @@ def quote(call: Call, form: QuoteForm) -> QuoteView:
     gate=Operation.PAYMENT_VERIFY,
     idempotent=True,
     again="payments.counter",
-    see_other=lambda view: url_for("payments.payment.page", payment_id=view.payment_txn_id),
+    see_other=_receipt,
 )
 def verify(call: Call, form: VerifyForm) -> VerifyView:
     """Take an order from wallet and voucher, once per key."""
@@ -119,19 +156,15 @@ def _own(call: Call, form: Order) -> Order:
 
 
 @feature.word
-def voucher_choices(vouchers: Sequence[VoucherView]) -> list[tuple[str, str]]:
-    """Options of the counter's voucher field."""
-    rule = [("", _("Use the one that expires soonest")), ("NONE", _("Keep all vouchers"))]
-    return [*rule, *((v.id, f"{v.name} · {money(v.value)}") for v in vouchers)]
-
-
-@feature.word
 def verdict_words(option: VoucherOptionView) -> str:
-    """Why a voucher does not apply to this order."""
+    """Why a voucher is not used for this order; empty for the one that is."""
     name = option.voucher.name
     return {
+        VoucherVerdict.ELIGIBLE: _(
+            "“%(name)s” would take %(sum)s off.", name=name, sum=money(option.worth)
+        ),
         VoucherVerdict.EXPIRED: _("“%(name)s” has expired.", name=name),
-        VoucherVerdict.NOT_ACTIVE: _("“%(name)s” has been used.", name=name),
+        VoucherVerdict.NOT_ACTIVE: _("“%(name)s” was used before.", name=name),
         VoucherVerdict.BELOW_MIN_SPEND: _(
             "“%(name)s” needs an order of at least %(sum)s.",
             name=name,
@@ -139,3 +172,54 @@ def verdict_words(option: VoucherOptionView) -> str:
         ),
         VoucherVerdict.WORTH_NOTHING: _("“%(name)s” takes nothing off this order.", name=name),
     }.get(option.verdict, "")
+
+
+@feature.word
+def part_label(part: str, voucher_name: str | None = None) -> str:
+    """One of the sources that pay an order."""
+    if part == "voucher" and voucher_name:
+        return _("Voucher “%(name)s”", name=voucher_name)
+    return {
+        "voucher": _("Voucher"),
+        "bonus": _("Bonus"),
+        "principal": _("Principal"),
+        "silver": _("Change"),
+        "external": _("Paid outside"),
+    }[part]
+
+
+class StateWords(NamedTuple):
+    label: str
+    tone: str
+
+
+@feature.word
+def payment_state(status: PaymentStatus) -> StateWords:
+    """What a payment's state is called, and the tone of its badge."""
+    return {
+        PaymentStatus.PAID: StateWords(_("Paid"), "success"),
+        PaymentStatus.PENDING_EXTERNAL: StateWords(_("Waits for the rest"), "pending"),
+        PaymentStatus.EXTERNAL_FAILED: StateWords(_("Not paid: refused outside"), "danger"),
+        PaymentStatus.EXTERNAL_EXPIRED: StateWords(_("Not paid: out of time"), "danger"),
+        PaymentStatus.CANCELLED: StateWords(_("Not paid: cancelled"), "neutral"),
+        PaymentStatus.EXTERNAL_REFUND_DUE: StateWords(_("Not paid: money goes back"), "warning"),
+    }[status]
+
+
+@feature.word
+def problem_words(message: str) -> str:
+    return page_words(message)
+
+
+@feature.word
+def taken_by(view: PaymentRowView) -> str:
+    """Who took a payment: a name of the staff, their id when they have left, or the customer."""
+    if view.taken_by == view.user_id:
+        return _("The customer")
+    who = principal()
+    merchant_id = (who.merchant_id if who else None) or ""
+    try:
+        person, _epoch = identity.staff_principal(merchant_id, view.taken_by)
+    except StaffNotFound:
+        return view.taken_by
+    return name_of(person)

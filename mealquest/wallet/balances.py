@@ -50,6 +50,19 @@ def lock_wallet(session: Session, merchant_id: str, customer_id: str) -> LockedW
     return wallet
 
 
+def lock_wallet_of_anybody(session: Session, merchant_id: str, customer_id: str) -> LockedWallet:
+    """As `lock_wallet`, also for a customer who has left; the wallet must be there."""
+    try:
+        wallet = queries.lock_of_anybody(session, merchant_id, customer_id)
+    except OperationalError as failure:
+        if getattr(failure.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+            raise WalletBusy from failure
+        raise
+    if wallet is None:
+        raise UserNotFound
+    return wallet
+
+
 def read_wallet(session: Session, merchant_id: str, customer_id: str) -> WalletRow:
     """The balances as they are now, without a lock. UserNotFound as for `lock_wallet`."""
     wallet = queries.read(session, merchant_id, customer_id)
@@ -207,7 +220,7 @@ def add_lot(
     )
 
 
-def can_spend(wallet: WalletRow, lots: Sequence[Lot], now: datetime) -> Balances:
-    """The balances without bonus that expired but was not swept yet."""
-    bonus = sum(lot.left_minor for lot in spendable(lots, now))
-    return Balances(wallet.principal, bonus, wallet.silver)
+def shown(wallet: WalletRow, lots: Sequence[Lot], now: datetime) -> Balances:
+    """The balances, what is held included, without bonus that expired but was not swept yet."""
+    free = sum(lot.left_minor for lot in spendable(lots, now))
+    return Balances(wallet.principal, free + wallet.held.bonus, wallet.silver)

@@ -26,6 +26,7 @@ class VoucherType(StrEnum):
 
 class VoucherStatus(StrEnum):
     ACTIVE = "ACTIVE"  # may be spent until it expires
+    HELD = "HELD"  # kept for the payment `used_by`, which waits for money from outside
     USED = "USED"  # spent by `used_by`
     EXPIRED = "EXPIRED"  # set by a job; eligibility itself goes by the clock
 
@@ -73,6 +74,9 @@ class VoucherFacts:
             return 0
         return max(0, self.value_minor - order_minor)
 
+    def is_usable(self, now: datetime) -> bool:
+        return self.status is VoucherStatus.ACTIVE and self.expires_at > now
+
     def status_at(self, now: datetime) -> VoucherStatus:
         """The status to show: an active voucher past its expiry does not wait for the job."""
         if self.status is VoucherStatus.ACTIVE and self.expires_at <= now:
@@ -102,7 +106,7 @@ class LotUse:
 
 @dataclass(frozen=True, slots=True)
 class Balances:
-    """What can be spent now; bonus is the sum of the lots that have not expired."""
+    """Minor units by bucket: what can be spent now, what is held, or what is shown."""
 
     principal: int
     bonus: int

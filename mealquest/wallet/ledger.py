@@ -3,7 +3,8 @@
 An account has no row of its own; its balance is what came in minus what went out. Accounts:
 `wallet:<customer>:principal|bonus|silver`, the merchant's `sales`, `gifts` (bonus given away),
 `vouchers` (promotion the merchant paid for) and `breakage` (bonus that expired unspent), money
-from `outside:<method>`, and `opening` for balances older than the ledger.
+from `outside:<method>` or `outside:gateway`, `merchant:due_back` for outside money that must be
+returned, and `opening` for balances older than the ledger.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ GIFTS: Final = "merchant:gifts"
 VOUCHERS: Final = "merchant:vouchers"
 BREAKAGE: Final = "merchant:breakage"
 OPENING: Final = "opening"
+GATEWAY: Final = "outside:gateway"
+DUE_BACK: Final = "merchant:due_back"
 
 
 class Bucket(StrEnum):
@@ -61,6 +64,11 @@ def sale_postings(customer_id: str, parts: Deduction) -> list[Posting]:
         Posting(wallet_account(customer_id, Bucket.SILVER), SALES, parts.silver),
     ]
     return [move for move in moves if move.minor]
+
+
+def capture_postings(customer_id: str, parts: Deduction) -> list[Posting]:
+    """A sale that waited for outside money: the held parts and the outside part together."""
+    return [*sale_postings(customer_id, parts), Posting(GATEWAY, SALES, parts.external)]
 
 
 def top_up_postings(customer_id: str, method: TopUpMethod, paid: int, bonus: int) -> list[Posting]:
@@ -105,11 +113,11 @@ def post(
     details: dict[str, Any],
     postings: Sequence[Posting],
 ) -> None:
-    """Append one entry with its postings, of which there is at least one.
+    """Append one entry with its postings; only a PAYMENT_PENDING has none.
 
     `reference` is what the entry is about; the database refuses a second one of its kind.
     """
-    if not postings:
+    if not postings and kind is not EntryKind.PAYMENT_PENDING:
         raise ValueError("an entry without postings moves no money")
     session.execute(
         _POST,
@@ -191,7 +199,7 @@ def newest(session: Session, merchant_id: str, customer_id: str, limit: int) -> 
             Currency(row.currency),
             row.details,
             row.created_at,
-            tuple(Posting(*ends) for ends in row.postings),
+            tuple(Posting(*ends) for ends in row.postings or ()),
         )
         for row in rows
     ]

@@ -15,6 +15,10 @@ class EntryKind(StrEnum):
     OPENING = "OPENING"  # balances a customer had before the ledger began
     TOP_UP = "TOP_UP"
     PAYMENT = "PAYMENT"
+    PAYMENT_PENDING = "PAYMENT_PENDING"  # moves nothing yet: the assets are held
+    PAYMENT_EXTERNAL_CONFIRM = "PAYMENT_EXTERNAL_CONFIRM"  # outside money came: all parts move
+    EXTERNAL_RECEIVED = "EXTERNAL_RECEIVED"  # outside money came that must go back
+    GATEWAY_REFUND = "GATEWAY_REFUND"  # and went back
     BONUS_EXPIRY = "BONUS_EXPIRY"
 
 
@@ -95,7 +99,7 @@ class Voucher(TenantRow):
         _customer_key(),
         CheckConstraint("value_minor >= 0 AND min_spend_minor >= 0", name="not_negative"),
         CheckConstraint("discount_rate > 0 AND discount_rate < 1", name="rate_in_range"),
-        Index(None, "merchant_id", "customer_id", postgresql_where=text("status = 'ACTIVE'")),
+        Index(None, "merchant_id", "customer_id"),
         Index(None, "merchant_id", "expires_at", postgresql_where=text("status = 'ACTIVE'")),
     )
 

@@ -16,16 +16,20 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger, Text
 
 from mealquest.core.money import Currency
-from mealquest.wallet.domain import Lot, LotUse, VoucherFacts, VoucherStatus, VoucherType
+from mealquest.wallet.domain import Balances, Lot, LotUse, VoucherFacts, VoucherStatus, VoucherType
 from mealquest.wallet.errors import BalancesDiffer
 from mealquest.wallet.models import Voucher
 
 SHOWN = 100  # vouchers of one customer on a page
+NOTHING = Balances(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class WalletRow:
-    """The balance columns, minor units; bonus still holds expired lots not swept yet."""
+    """The balance columns, minor units; bonus still holds expired lots not swept yet.
+
+    `held` is the part of each balance that payments waiting for outside money have reserved.
+    """
 
     merchant_id: str
     customer_id: str
@@ -33,6 +37,15 @@ class WalletRow:
     principal: int
     bonus: int
     silver: int
+    held: Balances = NOTHING
+
+    @property
+    def free_principal(self) -> int:
+        return self.principal - self.held.principal
+
+    @property
+    def free_silver(self) -> int:
+        return self.silver - self.held.silver
 
 
 AnyRow = TypeVar("AnyRow", bound=WalletRow)
@@ -56,7 +69,8 @@ class Purse:
 # otherwise somebody who left while this statement waited would still look present to it.
 _LOCK = text(
     """
-    SELECT s.currency, w.principal_minor, w.bonus_minor, w.silver_minor
+    SELECT s.currency, w.principal_minor, w.bonus_minor, w.silver_minor,
+           w.held_principal_minor, w.held_bonus_minor, w.held_silver_minor
       FROM wallets w
       JOIN customers c ON c.merchant_id = w.merchant_id AND c.id = w.customer_id
       JOIN merchant_settings s ON s.merchant_id = w.merchant_id
@@ -66,14 +80,16 @@ _LOCK = text(
 )
 _LOCK_ALONE = text(
     """
-    SELECT currency, principal_minor, bonus_minor, silver_minor FROM wallets
+    SELECT currency, principal_minor, bonus_minor, silver_minor,
+           held_principal_minor, held_bonus_minor, held_silver_minor FROM wallets
      WHERE merchant_id = :merchant AND customer_id = :customer FOR UPDATE
     """
 )
 _READ = text(
     """
     SELECT s.currency, coalesce(w.principal_minor, 0), coalesce(w.bonus_minor, 0),
-           coalesce(w.silver_minor, 0)
+           coalesce(w.silver_minor, 0), coalesce(w.held_principal_minor, 0),
+           coalesce(w.held_bonus_minor, 0), coalesce(w.held_silver_minor, 0)
       FROM customers c
       JOIN merchant_settings s ON s.merchant_id = c.merchant_id
       LEFT JOIN wallets w ON w.merchant_id = c.merchant_id AND w.customer_id = c.id
@@ -95,8 +111,9 @@ _MOVE = text(
        SET principal_minor = principal_minor + :principal, bonus_minor = bonus_minor + :bonus,
            silver_minor = silver_minor + :silver, currency = :currency
      WHERE merchant_id = :merchant AND customer_id = :customer
-       AND principal_minor + :principal >= 0 AND bonus_minor + :bonus >= 0
-       AND silver_minor + :silver >= 0
+       AND principal_minor + :principal >= held_principal_minor
+       AND bonus_minor + :bonus >= held_bonus_minor
+       AND silver_minor + :silver >= held_silver_minor
     """
 )
 
@@ -125,7 +142,7 @@ def move(
     session: Session, wallet: LockedWallet, *, principal: int = 0, bonus: int = 0, silver: int = 0
 ) -> None:
     """Add to the balances what is given, negative to take. BalancesDiffer: they hold less."""
-    moved = _changed(
+    moved = changed(
         session,
         _MOVE,
         {
@@ -143,10 +160,11 @@ def move(
 
 _PURSE = text(
     """
-    SELECT 'lot' AS what, id, left_minor AS minor, expires_at, NULL AS type, NULL AS name,
-           NULL AS min_spend, NULL AS rate, NULL AS status
+    SELECT 'lot' AS what, id, left_minor - held_minor AS minor, expires_at, NULL AS type,
+           NULL AS name, NULL AS min_spend, NULL AS rate, NULL AS status
       FROM bonus_lots
      WHERE merchant_id = :merchant AND customer_id = :customer AND left_minor > 0
+       AND left_minor > held_minor
      UNION ALL
     SELECT 'voucher', id, value_minor, expires_at, type, name, min_spend_minor, discount_rate,
            status
@@ -184,7 +202,7 @@ def purse(session: Session, merchant_id: str, customer_id: str, wanted: str | No
 
 def use_lots(session: Session, wallet: LockedWallet, uses: Sequence[LotUse]) -> None:
     """Take out of each lot what is given. BalancesDiffer: one of them is not the customer's."""
-    changed = _changed(
+    touched = changed(
         session,
         _USE_LOTS,
         {
@@ -194,7 +212,7 @@ def use_lots(session: Session, wallet: LockedWallet, uses: Sequence[LotUse]) -> 
             "minors": [Int8(use.minor) for use in uses],
         },
     )
-    if changed != len(uses):
+    if touched != len(uses):
         raise BalancesDiffer(f"lots of {wallet.customer_id} of {wallet.merchant_id}")
 
 
@@ -210,7 +228,7 @@ _USE_VOUCHER = text(
 def use_voucher(session: Session, wallet: LockedWallet, voucher_id: str, used_by: str) -> bool:
     """Mark it spent. False: it is not active any more."""
     found = {"merchant": wallet.merchant_id, "customer": wallet.customer_id, "id": voucher_id}
-    return _changed(session, _USE_VOUCHER, {**found, "used_by": used_by}) == 1
+    return changed(session, _USE_VOUCHER, {**found, "used_by": used_by}) == 1
 
 
 _DUE = text(
@@ -219,7 +237,7 @@ _DUE = text(
      WHERE status = 'ACTIVE' AND expires_at <= now()
      UNION
     SELECT merchant_id, customer_id FROM bonus_lots
-     WHERE left_minor > 0 AND expires_at <= now()
+     WHERE left_minor > 0 AND left_minor > held_minor AND expires_at <= now()
      LIMIT :limit
     """
 )
@@ -233,12 +251,12 @@ _EXPIRE_VOUCHERS = text(
 _EXPIRE_LOTS = text(
     """
     WITH due AS (
-        SELECT id, left_minor, expires_at FROM bonus_lots
+        SELECT id, left_minor - held_minor AS free_minor, expires_at FROM bonus_lots
          WHERE merchant_id = :merchant AND customer_id = :customer
-           AND left_minor > 0 AND expires_at <= now())
-    UPDATE bonus_lots AS lot SET left_minor = 0 FROM due
+           AND left_minor > 0 AND left_minor > held_minor AND expires_at <= now())
+    UPDATE bonus_lots AS lot SET left_minor = lot.held_minor FROM due
      WHERE lot.merchant_id = :merchant AND lot.id = due.id
-    RETURNING due.id, due.left_minor, due.expires_at
+    RETURNING due.id, due.free_minor, due.expires_at
     """
 )
 
@@ -249,15 +267,18 @@ def customers_with_something_due(session: Session, limit: int) -> list[tuple[str
 
 
 def expire_vouchers(session: Session, merchant_id: str, customer_id: str) -> int:
-    return _changed(session, _EXPIRE_VOUCHERS, {"merchant": merchant_id, "customer": customer_id})
+    return changed(session, _EXPIRE_VOUCHERS, {"merchant": merchant_id, "customer": customer_id})
 
 
 def expire_lots(session: Session, wallet: LockedWallet) -> list[Lot]:
-    """Empty the lots whose time is over; what they held until then. Needs the wallet's lock."""
+    """Take back what is free of the lots whose time is over; needs the wallet's lock.
+
+    What a waiting payment has reserved of them stays until that payment is settled.
+    """
     rows = session.execute(
         _EXPIRE_LOTS, {"merchant": wallet.merchant_id, "customer": wallet.customer_id}
     )
-    return [Lot(row.id, row.left_minor, row.expires_at) for row in rows]
+    return [Lot(row.id, row.free_minor, row.expires_at) for row in rows]
 
 
 def vouchers(session: Session, merchant_id: str, customer_id: str) -> list[VoucherFacts]:
@@ -292,7 +313,8 @@ def _wallet(
     row = session.execute(statement, {"merchant": merchant_id, "customer": customer_id}).first()
     if row is None:
         return None
-    return kind(merchant_id, customer_id, Currency(row[0]), row[1], row[2], row[3])
+    held = Balances(principal=row[4], bonus=row[5], silver=row[6])
+    return kind(merchant_id, customer_id, Currency(row[0]), row[1], row[2], row[3], held)
 
 
 def _voucher(row: Row[Any]) -> VoucherFacts:
@@ -308,6 +330,6 @@ def _voucher(row: Row[Any]) -> VoucherFacts:
     )
 
 
-def _changed(session: Session, statement: TextClause, values: dict[str, Any]) -> int:
+def changed(session: Session, statement: TextClause, values: dict[str, Any]) -> int:
     """How many rows an UPDATE changed."""
     return cast("CursorResult[Any]", session.execute(statement, values)).rowcount

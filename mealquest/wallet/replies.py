@@ -23,20 +23,38 @@ def major(minor: int, currency: Currency) -> Decimal:
     return Money(minor, currency).major
 
 
-class WalletView(View):
-    """What can be spent: bonus leaves out lots that have expired."""
-
+class BalancesView(View):
     principal: Amount
     bonus: Amount
     silver: Amount
 
     @classmethod
     def of(cls, balances: Balances, currency: Currency) -> Self:
-        return cls(
-            principal=major(balances.principal, currency),
-            bonus=major(balances.bonus, currency),
-            silver=major(balances.silver, currency),
-        )
+        return cls(**_majors(balances, currency))
+
+
+NOTHING = BalancesView(principal=Decimal(0), bonus=Decimal(0), silver=Decimal(0))
+
+
+class WalletView(View):
+    """The balances; bonus leaves out lots that have expired. `held` of them cannot be spent."""
+
+    principal: Amount
+    bonus: Amount
+    silver: Amount
+    held: BalancesView = NOTHING
+
+    @classmethod
+    def of(cls, balances: Balances, currency: Currency, held: Balances) -> Self:
+        return cls(**_majors(balances, currency), held=BalancesView.of(held, currency))
+
+
+def _majors(balances: Balances, currency: Currency) -> dict[str, Decimal]:
+    return {
+        "principal": major(balances.principal, currency),
+        "bonus": major(balances.bonus, currency),
+        "silver": major(balances.silver, currency),
+    }
 
 
 class VoucherView(View):

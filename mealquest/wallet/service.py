@@ -13,11 +13,12 @@ from mealquest.identity import service as identity
 from mealquest.tenancy.service import Operation
 from mealquest.wallet import ledger, queries
 from mealquest.wallet.balances import (
-    can_spend,
     grant_voucher,
     lock_wallet,
+    lock_wallet_of_anybody,
     open_balances,
     read_wallet,
+    shown,
     spend,
 )
 from mealquest.wallet.domain import (
@@ -25,6 +26,7 @@ from mealquest.wallet.domain import (
     Balances,
     Checkout,
     Deduction,
+    LotUse,
     VoucherFacts,
     VoucherOption,
     VoucherStatus,
@@ -35,6 +37,16 @@ from mealquest.wallet.domain import (
 )
 from mealquest.wallet.expiry import expire_due, has_due
 from mealquest.wallet.forms import TopUpForm
+from mealquest.wallet.holds import (
+    Hold,
+    capture,
+    capture_late,
+    hold,
+    note_pending,
+    receive_for_return,
+    release,
+    return_outside,
+)
 from mealquest.wallet.ledger import (
     BREAKAGE,
     GIFTS,
@@ -49,6 +61,7 @@ from mealquest.wallet.ledger import (
 from mealquest.wallet.models import EntryKind, TopUpMethod
 from mealquest.wallet.queries import LockedWallet, Purse, WalletRow, purse
 from mealquest.wallet.replies import (
+    BalancesView,
     BonusLotView,
     CustomerDetailView,
     LedgerRowView,
@@ -67,14 +80,17 @@ __all__ = [
     "SALES",
     "VOUCHERS",
     "Balances",
+    "BalancesView",
     "BonusLotView",
     "Bucket",
     "Checkout",
     "CustomerDetailView",
     "Deduction",
     "EntryKind",
+    "Hold",
     "LedgerRowView",
     "LockedWallet",
+    "LotUse",
     "Operation",
     "Posting",
     "PostingView",
@@ -91,20 +107,29 @@ __all__ = [
     "WalletRow",
     "WalletView",
     "balance_of",
+    "capture",
+    "capture_late",
     "checkout",
     "customer_detail",
     "expire_due",
     "grant_voucher",
     "has_due",
+    "hold",
     "lock_wallet",
+    "lock_wallet_of_anybody",
     "major",
+    "note_pending",
     "open_balances",
     "postings_of",
     "purse",
     "read_wallet",
+    "receive_for_return",
+    "release",
+    "return_outside",
     "spend",
     "top_up",
     "wallet_account",
+    "wallet_view",
 ]
 
 NEWEST_ROWS = 20
@@ -127,7 +152,7 @@ def customer_detail(merchant_id: str, user_id: str) -> CustomerDetailView:
             tags=facts.tags,
             fragments=facts.fragments,
             currency=wallet.currency,
-            wallet=WalletView.of(can_spend(wallet, lots, now), wallet.currency),
+            wallet=WalletView.of(shown(wallet, lots, now), wallet.currency, wallet.held),
             vouchers=_vouchers(session, wallet, now),
             bonus_lots=[
                 BonusLotView(
@@ -137,6 +162,13 @@ def customer_detail(merchant_id: str, user_id: str) -> CustomerDetailView:
             ],
             ledger=_newest_rows(session, wallet),
         )
+
+
+def wallet_view(session: Session, merchant_id: str, customer_id: str) -> WalletView:
+    """The balances as this transaction sees them, also of a customer who has left."""
+    wallet = lock_wallet_of_anybody(session, merchant_id, customer_id)
+    lots = purse(session, merchant_id, customer_id).lots
+    return WalletView.of(shown(wallet, lots, utc_now()), wallet.currency, wallet.held)
 
 
 def _vouchers(session: Session, wallet: WalletRow, now: datetime) -> list[VoucherView]:

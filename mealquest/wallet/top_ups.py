@@ -18,7 +18,7 @@ from mealquest.core.money import Money
 from mealquest.core.principal import MANAGEMENT, Principal
 from mealquest.core.wire import number
 from mealquest.wallet import ledger, queries
-from mealquest.wallet.balances import add_lot, can_spend, lock_wallet
+from mealquest.wallet.balances import add_lot, lock_wallet, shown
 from mealquest.wallet.forms import TopUpForm
 from mealquest.wallet.models import EntryKind, TopUp
 from mealquest.wallet.queries import LockedWallet
@@ -101,7 +101,7 @@ def _details(form: TopUpForm, top_up_id: str) -> dict[str, Any]:
 
 def _balances(session: Session, wallet: LockedWallet) -> WalletView:
     lots = queries.purse(session, wallet.merchant_id, wallet.customer_id).lots
-    return WalletView.of(can_spend(wallet, lots, utc_now()), wallet.currency)
+    return WalletView.of(shown(wallet, lots, utc_now()), wallet.currency, wallet.held)
 
 
 def _tell(

@@ -1,5 +1,7 @@
 """A customer's wallet, and topping it up."""
 
+from decimal import Decimal
+
 from flask import request, url_for
 
 from mealquest.core.principal import MERCHANT
@@ -9,7 +11,7 @@ from mealquest.wallet import service
 from mealquest.wallet.domain import VoucherStatus, VoucherType
 from mealquest.wallet.forms import TopUpForm
 from mealquest.wallet.models import EntryKind
-from mealquest.wallet.replies import CustomerDetailView, TopUpView, VoucherView
+from mealquest.wallet.replies import CustomerDetailView, LedgerRowView, TopUpView, VoucherView
 from mealquest.web.frame import Call, Feature, Scope
 from mealquest.web.look import money
 from mealquest.web.look import translate as _
@@ -33,6 +35,13 @@ def customer(call: Call, form: CustomerPageForm) -> CustomerDetailView:
     return service.customer_detail(call.merchant_id, form.user_id)
 
 
+def _customer_again(view: TopUpView) -> str:
+    """The customer's page, which says so when this request topped nothing up."""
+    user_id = (request.view_args or {})["user_id"]
+    repeated = "yes" if view.replayed else None
+    return url_for("wallet.customer.page", user_id=user_id, repeated=repeated)
+
+
 @feature.post(
     api="/api/wallet/top-ups",
     page="/console/customers/<user_id>/top-ups",
@@ -41,7 +50,7 @@ def customer(call: Call, form: CustomerPageForm) -> CustomerDetailView:
     gate=Operation.WALLET_TOP_UP,
     idempotent=True,
     again="wallet.customer",
-    see_other=lambda view: url_for("wallet.customer.page", **(request.view_args or {})),
+    see_other=_customer_again,
     flash=lambda view: _("Topped up. The wallet now holds %(sum)s.", sum=_total(view)),
 )
 def top_up(call: Call, form: TopUpForm) -> TopUpView:
@@ -57,7 +66,8 @@ def _total(view: TopUpView) -> str:
 def voucher_worth(voucher: VoucherView) -> str:
     """What a voucher takes off, in words for people."""
     if voucher.type is VoucherType.DISCOUNT_CARD and voucher.discount_rate:
-        return _("%(percent)s%% off", percent=int((1 - voucher.discount_rate) * 100))
+        percent = ((1 - voucher.discount_rate) * 100).normalize()
+        return _("%(percent)s%% off", percent=f"{percent:f}")
     return money(voucher.value)
 
 
@@ -78,3 +88,48 @@ def entry_label(kind: EntryKind) -> str:
         EntryKind.PAYMENT: _("Payment"),
         EntryKind.BONUS_EXPIRY: _("Bonus expired"),
     }[kind]
+
+
+@feature.word
+def wallet_change(row: LedgerRowView) -> Decimal:
+    """What a movement added to the customer's wallet; below zero when it took."""
+    into = sum(p.amount for p in row.postings if _is_wallet(p.destination))
+    out = sum(p.amount for p in row.postings if _is_wallet(p.source))
+    return Decimal(into - out)
+
+
+@feature.word
+def account_label(account: str) -> str:
+    """A ledger account as people call it."""
+    if _is_wallet(account):
+        return _bucket_label(account.rpartition(":")[2])
+    if account.startswith("outside:"):
+        return _method_label(account.removeprefix("outside:"))
+    return {
+        "merchant:sales": _("Sales"),
+        "merchant:gifts": _("Gifts of the shop"),
+        "merchant:vouchers": _("Vouchers of the shop"),
+        "merchant:breakage": _("Bonus that expired"),
+        "opening": _("Balance brought in"),
+    }[account]
+
+
+def _is_wallet(account: str) -> bool:
+    return account.startswith("wallet:")
+
+
+def _bucket_label(bucket: str) -> str:
+    return {
+        "principal": _("Principal of the customer"),
+        "bonus": _("Bonus of the customer"),
+        "silver": _("Change of the customer"),
+    }[bucket]
+
+
+def _method_label(method: str) -> str:
+    return {
+        "cash": _("Cash"),
+        "card": _("Card"),
+        "transfer": _("Transfer"),
+        "other": _("Other"),
+    }[method]

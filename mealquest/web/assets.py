@@ -21,36 +21,40 @@ class Asset:
     mimetype: str
     bodies: dict[str, bytes]  # by content encoding; "" is the file as it is
 
-    def best(self, accepted: str) -> tuple[str, bytes]:
-        names = {part.split(";")[0].strip() for part in accepted.split(",")}
-        encoding = next((name for name in ("br", "gzip") if name in names & set(self.bodies)), "")
+    def best(self) -> tuple[str, bytes]:
+        """The encoding this request takes that makes the file smallest, and its bytes."""
+        accepted = request.accept_encodings
+        encoding = next((e for e in ("br", "gzip") if e in self.bodies and accepted[e] > 0), "")
         return encoding, self.bodies[encoding]
 
 
 def install(app: Flask, folder: Path) -> None:
-    root = folder.resolve()
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
 
     @cache
-    def load(name: str) -> Asset | None:
-        path = (root / name).resolve()
-        if not path.is_relative_to(root) or not path.is_file():
-            return None
+    def load(path: Path) -> Asset:
         return _read(path)
 
+    def find(name: str) -> Asset | None:
+        """Only what was listed at the start: no name in a request becomes a path."""
+        path = files.get(name)
+        return load(path) if path and path.is_file() else None
+
     def serve(name: str) -> Response:
-        asset = load(name) or abort(404)
-        encoding, body = asset.best(request.headers.get("Accept-Encoding", ""))
+        asset = find(name) or abort(404)
+        encoding, body = asset.best()
         response = Response(body, mimetype=asset.mimetype)
         if encoding:
             response.headers["Content-Encoding"] = encoding
         response.vary.add("Accept-Encoding")
-        response.headers["Cache-Control"] = A_YEAR if "v" in request.args else A_MINUTE
+        exact = request.args.get("v") == asset.digest
+        response.headers["Cache-Control"] = A_YEAR if exact else A_MINUTE
         response.set_etag(f"{asset.digest}-{encoding or 'plain'}")
         response.make_conditional(request)
         return response
 
     def static_url(name: str) -> str:
-        asset = load(name)
+        asset = find(name)
         if asset is None:
             raise FileNotFoundError(f"static/{name}")
         return url_for("static_file", name=name, v=asset.digest)

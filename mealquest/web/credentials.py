@@ -48,6 +48,11 @@ class Credential:
         return self.claims.merchant_id if self.claims else None
 
     @property
+    def merchants(self) -> tuple[str, ...]:
+        """What a transaction that proves it has to see."""
+        return (self.merchant_id,) if self.merchant_id else ()
+
+    @property
     def name(self) -> str:
         """Who is counted by the throttle of API calls."""
         if self.claims is None:

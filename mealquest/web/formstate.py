@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from flask_babel import gettext
@@ -30,7 +31,9 @@ class FormState:
         return cls(values, shown, None if shown else summary)
 
     def value(self, name: str) -> str:
-        return str(self.values.get(name, ""))
+        """What was typed; nothing where JSON had something that no field could show."""
+        value = self.values.get(name, "")
+        return str(value) if isinstance(value, str | int | Decimal) else ""
 
     def error(self, name: str) -> str | None:
         return next((e.message for e in self.errors if e.field == name), None)

@@ -17,12 +17,12 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from mealquest.core.idempotency import KeyedRequest
 from mealquest.core.principal import Principal, Role
 from mealquest.core.wire import Input, NoInput, View
-from mealquest.tenancy.service import Operation
+from mealquest.tenancy.service import Operation as Operation  # also for views that stand before it
 from mealquest.web.throttle import Throttle
 
 SAFE = frozenset({"GET", "HEAD"})
@@ -84,6 +84,9 @@ class Endpoint:
             `feature/_name.html`.
         again: the page shown again, with the input kept, when the input is refused.
         on_page: called with the view when a page (not an app) asked, before it is answered.
+        also: other statuses of success.
+        media: what a handler answers that builds its own response.
+        for_monitors: answers with nothing else working: no credential is read, nothing counted.
     """
 
     feature: str
@@ -106,7 +109,10 @@ class Endpoint:
     flash: Callable[[Any], str] | None = None
     on_page: Callable[[Any], None] | None = None
     throttles: tuple[Throttle, ...] = ()
+    for_monitors: bool = False
     status: int = 200
+    also: tuple[int, ...] = ()
+    media: str = "text/html"
 
     @property
     def full_name(self) -> str:
@@ -115,6 +121,12 @@ class Endpoint:
     @property
     def mutates(self) -> bool:
         return self.method not in SAFE
+
+    @property
+    def answer(self) -> type[View] | None:
+        """The view it answers, however a Reply may wrap it; None when it builds a response."""
+        kinds = get_args(self.output) or (self.output,)
+        return next((k for k in kinds if isinstance(k, type) and issubclass(k, View)), None)
 
     @property
     def summary(self) -> str:

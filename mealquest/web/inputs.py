@@ -38,7 +38,16 @@ _WORDS = {
 
 def raw(path: dict[str, Any]) -> dict[str, Any]:
     """Everything sent: the body (or the query of a GET), with the path's parameters on top."""
-    sent = dict(request.args.items()) if request.method in {"GET", "HEAD"} else _body()
+    safe = request.method in {"GET", "HEAD"}
+    return _under(path, dict(request.args.items()) if safe else _body())
+
+
+def typed(path: dict[str, Any]) -> dict[str, Any]:
+    """What stood in a form that was refused before it was looked at."""
+    return _under(path, dict(request.form.items()))
+
+
+def _under(path: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
     named = {to_camel(name): value for name, value in path.items()}
     overruled = {*path, *named}  # a field may be sent by either name; the path wins over both
     return {name: value for name, value in sent.items() if name not in overruled} | named
@@ -89,7 +98,9 @@ def _body() -> dict[str, Any]:
 
 def _json_object(text: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(text.decode(), parse_float=_decimal, parse_constant=_no_number)
+        value = json.loads(
+            text.decode("utf-8-sig"), parse_float=_decimal, parse_constant=_no_number
+        )
     except (ValueError, RecursionError):
         raise Invalid("Invalid JSON body", code="INVALID_JSON") from None
     if not isinstance(value, dict) or _has_half_characters(text, value):
@@ -103,7 +114,7 @@ def _has_half_characters(text: bytes, value: dict[str, Any]) -> bool:
         return False
     try:
         json.dumps(value, ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, RecursionError):
         return True
     return False
 

@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, Response, g, redirect, request
+from flask import Flask, Response, current_app, g, redirect, request
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mealquest.core import telemetry
 from mealquest.core.crypto import derive_key
-from mealquest.core.errors import AppError, MethodNotAllowed, NotFound, Unauthenticated
+from mealquest.core.errors import AppError, MethodNotAllowed, NotFound
 from mealquest.core.ids import new_id
 from mealquest.core.settings import Profile, Settings
 from mealquest.web import assets, credentials, look, pipeline, problems, respond, security
@@ -24,6 +23,7 @@ from mealquest.web.inputs import MAX_BODY
 from mealquest.web.throttle import Throttles
 
 SIGNED_IN = timedelta(hours=12)
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 log = structlog.get_logger("mealquest.access")
@@ -105,13 +105,14 @@ def _finish(response: Response) -> Response:
     rule = request.url_rule.rule if request.url_rule else "unknown"
     seconds = time.perf_counter() - g.get("began", time.perf_counter())
     telemetry.requests_total.inc()
-    telemetry.requests_by_path.labels(rule, request.method, response.status_code).inc()
+    method = request.method if request.method in METHODS else "other"
+    telemetry.requests_by_path.labels(rule, method, response.status_code).inc()
     telemetry.request_seconds.labels(rule).observe(seconds)
     if response.status_code >= 400:
         telemetry.errors_total.inc()
     log.info(
         "request",
-        method=request.method,
+        method=method,
         route=rule,
         status=response.status_code,
         ms=round(seconds * 1000, 1),
@@ -133,10 +134,9 @@ def _api_error(error: AppError) -> AppError:
     if not isinstance(error, NotFound | MethodNotAllowed):
         return error
     try:
-        if credentials.presented() is None:
-            return Unauthenticated("Authorization is required")
-    except Unauthenticated as refused:
-        return refused
+        pipeline.require_somebody()
+    except Exception as refused:  # noqa: BLE001 - whatever it is, it is the answer
+        return problems.as_app_error(refused)
     return error
 
 
@@ -146,7 +146,8 @@ def _preferences() -> Response:
         security.require_csrf()
     except AppError as error:
         return respond.problem(error, Face.PAGE)
-    response = redirect(_local(request.form.get("next", "/")), code=303)
+    onward = request.form.get("next", "/")
+    response = redirect(onward if security.is_local(onward) else "/", code=303)
     for name, allowed in (("theme", look.THEMES), ("locale", look.LOCALES)):
         value = request.form.get(name, "")
         if value in allowed:
@@ -156,13 +157,6 @@ def _preferences() -> Response:
                 max_age=365 * 24 * 3600,
                 samesite="Lax",
                 httponly=True,
-                secure=request.is_secure,
+                secure=current_app.config["SESSION_COOKIE_SECURE"],
             )
     return response  # type: ignore[return-value]  # werkzeug's base class
-
-
-def _local(target: str) -> str:
-    """The target if it stays on this site, else the front page."""
-    parts = urlsplit(target)
-    safe = target.startswith("/") and not target.startswith(("//", "/\\"))
-    return target if safe and not parts.scheme and not parts.netloc else "/"

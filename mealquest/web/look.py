@@ -2,14 +2,14 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import numbers
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from flask import Flask, current_app, g, request, url_for
 from flask_babel import Babel, get_locale, gettext, lazy_gettext
 
@@ -55,6 +55,7 @@ NAVIGATION = (
     NavigationEntry(lazy_gettext("Take a payment"), "cash", "payments.counter.page", MERCHANT),
     NavigationEntry(lazy_gettext("Customers"), "users", "identity.customers.page", MERCHANT),
     NavigationEntry(lazy_gettext("Payments"), "receipt", "payments.payments.page", MERCHANT),
+    NavigationEntry(lazy_gettext("Audit"), "history", "audit.audit.page", MERCHANT),
 )
 
 
@@ -108,6 +109,12 @@ def role_label(role: Role) -> str:
     return str(ROLE_LABELS.get(role, role))
 
 
+def name_of(who: Principal) -> str:
+    """A person's name. Staff that nobody named is called by the role, in the reader's language."""
+    nameless = not who.name or who.name.upper() == who.role.value
+    return role_label(who.role) if nameless else who.name
+
+
 def new_key() -> str:
     """An idempotency key for one rendering of a form."""
     return secrets.token_urlsafe(18)
@@ -125,15 +132,24 @@ def money(amount: Decimal, currency: str | None = None) -> str:
 
 
 def moment(value: datetime) -> str:
-    """Date and time in the merchant's zone."""
-    return format_datetime(value, "medium", tzinfo=_zone(), locale=get_locale() or "en")
+    """Date and time in the merchant's zone: `22 Nov 2026, 08:02`, `2026年11月22日 08:02`."""
+    pattern = _pattern({"en": "d MMM y, HH:mm", "zh": "y年M月d日 HH:mm"})
+    locale = get_locale() or "en"
+    return str(format_datetime(value, pattern, tzinfo=zone(), locale=locale))
 
 
-def day(value: datetime) -> str:
-    return format_datetime(value, "d MMM y", tzinfo=_zone(), locale=get_locale() or "en")
+def day(value: date) -> str:
+    """A date, of a moment in the merchant's zone: `22 Nov 2026`, `2026年11月22日`."""
+    local = value.astimezone(zone()).date() if isinstance(value, datetime) else value
+    locale = get_locale() or "en"
+    return str(format_date(local, _pattern({"en": "d MMM y", "zh": "y年M月d日"}), locale=locale))
 
 
-def _zone() -> ZoneInfo:
+def _pattern(patterns: dict[str, str]) -> str:
+    return patterns[str(get_locale() or "en")[:2]]
+
+
+def zone() -> ZoneInfo:
     facts = merchant()
     return ZoneInfo(facts.time_zone if facts else "UTC")
 
@@ -183,4 +199,4 @@ def _person() -> Person | None:
     who, facts = principal(), merchant()
     if who is None or facts is None:
         return None
-    return Person(who.name or who.subject, role_label(who.role), facts.name)
+    return Person(name_of(who), role_label(who.role), facts.name)

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from mealquest import __version__
-from mealquest.core.wire import Input, View
+from mealquest.core.principal import Role
+from mealquest.core.wire import Input, number
 from mealquest.web.frame import Endpoint, Scope
 
 REF = "#/components/schemas/{model}"
@@ -32,6 +35,22 @@ PROBLEM: dict[str, Any] = {
         },
     },
 }
+
+
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Required, here or as `idempotencyKey` in the body.",
+    "schema": {"type": "string", "maxLength": 255},
+}
+
+
+class Schemas(GenerateJsonSchema):
+    """Writes the default of an amount as the number it is on the wire."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return number(dft) if isinstance(dft, Decimal) else super().encode_default(dft)
 
 
 def describe(endpoints: Iterable[Endpoint], base_url: str) -> dict[str, Any]:
@@ -63,19 +82,15 @@ def describe(endpoints: Iterable[Endpoint], base_url: str) -> dict[str, Any]:
 
 def _schemas(routes: list[Endpoint]) -> tuple[dict[Any, Any], dict[str, Any]]:
     inputs = {endpoint.input for endpoint in routes if endpoint.input.model_fields}
-    outputs = {endpoint.output for endpoint in routes if _is_view(endpoint.output)}
+    outputs = {endpoint.answer for endpoint in routes if endpoint.answer}
     wanted: list[tuple[type[BaseModel], Any]] = [
         *((model, "validation") for model in sorted(inputs, key=lambda m: m.__name__)),
         *((model, "serialization") for model in sorted(outputs, key=lambda m: m.__name__)),
     ]
     refs, document = models_json_schema(
-        wanted, by_alias=True, ref_template=REF, schema_generator=GenerateJsonSchema
+        wanted, by_alias=True, ref_template=REF, schema_generator=Schemas
     )
     return refs, document.get("$defs", {})
-
-
-def _is_view(output: Any) -> bool:
-    return isinstance(output, type) and issubclass(output, View)
 
 
 def _operation(endpoint: Endpoint, models: dict[Any, Any]) -> dict[str, Any]:
@@ -85,7 +100,7 @@ def _operation(endpoint: Endpoint, models: dict[Any, Any]) -> dict[str, Any]:
         "tags": [endpoint.feature],
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint, models),
-        "security": [{"bearer": []}] if endpoint.roles is not None else [],
+        "security": _security(endpoint),
         "x-roles": sorted(endpoint.roles) if endpoint.roles is not None else [],
         "x-scope": endpoint.scope.value,
     }
@@ -93,8 +108,16 @@ def _operation(endpoint: Endpoint, models: dict[Any, Any]) -> dict[str, Any]:
         operation["x-gate"] = endpoint.gate.value
     if endpoint.mutates and endpoint.input.model_fields:
         schema = models[(endpoint.input, "validation")]
-        operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+        content = {"application/json": {"schema": schema}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
+    """Any one of these; none at all for a route that is open to everybody."""
+    roles = endpoint.roles or frozenset()
+    bearer: list[dict[str, list[str]]] = [{"bearer": []}] if roles - {Role.OPERATOR} else []
+    return [*bearer, {"operator": []}] if Role.OPERATOR in roles else bearer
 
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -103,19 +126,18 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": text} for name in in_path
     ]
-    if endpoint.scope is Scope.QUERY:
-        parameters.append({"name": "merchantId", "in": "query", "schema": text})
     if endpoint.idempotent:
-        parameters.append(
-            {"name": "Idempotency-Key", "in": "header", "required": True, "schema": text}
-        )
-    if not endpoint.mutates:
-        parameters += _query(endpoint.input, in_path)
-    return parameters
+        parameters.append(IDEMPOTENCY_KEY)
+    if endpoint.mutates:
+        return parameters
+    query = _query(endpoint.input, {to_camel(name) for name in in_path})
+    if endpoint.scope is Scope.QUERY and all(named["name"] != "merchantId" for named in query):
+        parameters.append({"name": "merchantId", "in": "query", "schema": text})
+    return parameters + query
 
 
-def _query(model: type[Input], in_path: list[str]) -> list[dict[str, Any]]:
-    schema = model.model_json_schema(by_alias=True)
+def _query(model: type[Input], in_path: set[str]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema(by_alias=True, ref_template=REF, schema_generator=Schemas)
     required = set(schema.get("required", ()))
     return [
         {"name": name, "in": "query", "required": name in required, "schema": described}
@@ -126,16 +148,19 @@ def _query(model: type[Input], in_path: list[str]) -> list[dict[str, Any]]:
 
 def _responses(endpoint: Endpoint, models: dict[Any, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"description": "Success"}
-    if _is_view(endpoint.output):
-        schema = models[(endpoint.output, "serialization")]
+    if endpoint.answer:
+        schema = models[(endpoint.answer, "serialization")]
         found["content"] = {"application/json": {"schema": schema}}
+    else:
+        found["content"] = {endpoint.media: {}}
     problem = {
         "description": "Refused, with the reason",
         "content": {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
         },
     }
-    return {str(endpoint.status): found, "default": problem}
+    statuses = (endpoint.status, *endpoint.also)
+    return {**{str(status): found for status in statuses}, "default": problem}
 
 
 def _path(rule: str) -> str:

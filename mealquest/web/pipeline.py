@@ -19,6 +19,7 @@ from mealquest.core.errors import (
     Forbidden,
     Invalid,
     PolicyBlocked,
+    TooLarge,
     TooManyRequests,
     Unauthenticated,
 )
@@ -45,41 +46,49 @@ log = structlog.get_logger(__name__)
 class Known:
     """What is known of a request so far; an error that comes later is told in these terms."""
 
+    path: dict[str, Any]
     principal: Principal = ANONYMOUS
-    merchant_id: str = ""
     policy: TenantPolicy | None = None
     values: dict[str, Any] | None = None
 
 
 def run(endpoint: Endpoint, face: Face, path: dict[str, Any]) -> Response:
-    known = Known()
+    known = Known(path)
     try:
-        call, form = _admit(endpoint, face, path, known)
+        call, form = _admit(endpoint, face, known)
         return respond.answer(endpoint, call, _handle(endpoint, call, form))
     except Exception as failure:  # noqa: BLE001 - the one place where errors become answers
         return _refuse(endpoint, face, known, problems.as_app_error(failure))
 
 
-def _admit(
-    endpoint: Endpoint, face: Face, path: dict[str, Any], known: Known
-) -> tuple[Call, Input]:
+def require_somebody() -> None:
+    """For paths that nobody declared. Unauthenticated: no credential, or one that is no good."""
+    credential = credentials.presented()
+    if credential is None:
+        raise Unauthenticated("Authorization is required")
+    _count(credential)
+    with transaction(*credential.merchants) as session:
+        credentials.prove(session, credential)
+
+
+def _admit(endpoint: Endpoint, face: Face, known: Known) -> tuple[Call, Input]:
     credential = _credential(endpoint)
     if credential:
         _identify(endpoint, credential, known)
     g.principal = known.principal
-    if _needs_csrf(endpoint, face, credential):
+    if _needs_csrf(endpoint, face, credential, known.principal):
         require_csrf()
     _require_role(endpoint, known.principal)
-    known.values = values = inputs.raw(path)
-    known.merchant_id = _merchant(endpoint, known.principal, values)
+    known.values = values = inputs.raw(known.path)
+    merchant_id = _merchant(endpoint, known.principal, values)
     if endpoint.gate and known.policy:
-        pass_gate(known.policy, endpoint.gate, known.merchant_id, _throttles())
+        pass_gate(known.policy, endpoint.gate, merchant_id, _throttles())
     sent_key = _sent_key(values) if endpoint.idempotent else None
     form = inputs.checked(endpoint.input, values)
     for throttle in endpoint.throttles:
         _throttles().take(throttle, form)
     key = _keyed(endpoint, known.principal, sent_key, form) if sent_key else None
-    return Call(known.principal, known.merchant_id, face, key), form
+    return Call(known.principal, merchant_id, face, key), form
 
 
 def _handle(endpoint: Endpoint, call: Call, form: Input) -> Any:
@@ -87,6 +96,8 @@ def _handle(endpoint: Endpoint, call: Call, form: Input) -> Any:
 
 
 def _credential(endpoint: Endpoint) -> Credential | None:
+    if endpoint.for_monitors:
+        return None
     try:
         credential = credentials.presented()
     except Unauthenticated:
@@ -95,17 +106,21 @@ def _credential(endpoint: Endpoint) -> Credential | None:
         raise
     if credential is None and endpoint.roles is not None:
         raise Unauthenticated("Authorization is required")
-    if credential and not credential.by_cookie:
-        throttles = _throttles()
-        if throttles.enabled:
-            throttles.spend(API_LIMIT, "api", credential.name)
+    if credential:
+        _count(credential)
     return credential
 
 
+def _count(credential: Credential) -> None:
+    """People with a browser are not counted, apps are."""
+    throttles = _throttles()
+    if throttles.enabled and not credential.by_cookie:
+        throttles.spend(API_LIMIT, "api", credential.name)
+
+
 def _identify(endpoint: Endpoint, credential: Credential, known: Known) -> None:
-    merchants = (credential.merchant_id,) if credential.merchant_id else ()
     try:
-        with transaction(*merchants) as session:
+        with transaction(*credential.merchants) as session:
             known.principal = credentials.prove(session, credential)
             if endpoint.gate and credential.merchant_id:
                 known.policy = tenancy.policy_of(session, credential.merchant_id)
@@ -114,9 +129,16 @@ def _identify(endpoint: Endpoint, credential: Credential, known: Known) -> None:
             raise
 
 
-def _needs_csrf(endpoint: Endpoint, face: Face, credential: Credential | None) -> bool:
-    by_cookie = credential is not None and credential.by_cookie
-    return endpoint.mutates and (face is Face.PAGE or by_cookie)
+def _needs_csrf(
+    endpoint: Endpoint, face: Face, credential: Credential | None, principal: Principal
+) -> bool:
+    """What a browser sends of itself: its cookie, and forms of people not signed in yet.
+
+    An Authorization header is never sent unasked, so nobody can forge a request with one.
+    """
+    if credential is None or principal is ANONYMOUS:
+        return endpoint.mutates and face is Face.PAGE
+    return endpoint.mutates and credential.by_cookie
 
 
 def _require_role(endpoint: Endpoint, principal: Principal) -> None:
@@ -162,20 +184,24 @@ def _throttles() -> Throttles:
 
 def _refuse(endpoint: Endpoint, face: Face, known: Known, error: AppError) -> Response:
     _audit(endpoint, known, error)
-    if face is Face.PAGE and endpoint.again and not isinstance(error, Unauthenticated):
-        return _form_again(endpoint, known, error)
+    if face is Face.PAGE and endpoint.again and not isinstance(error, Unauthenticated | TooLarge):
+        try:
+            return _form_again(endpoint, known, error)
+        except Exception as failure:  # noqa: BLE001 - what went wrong first is what is told
+            problems.as_app_error(failure)
     return respond.problem(error, face)
 
 
 def _form_again(endpoint: Endpoint, known: Known, error: AppError) -> Response:
-    """Run the page the form stands on once more, with what was typed and what is wrong."""
+    """Run the page the form stands on once more, with what was typed and what is wrong.
+
+    Only for people who may see that page; others than those may be allowed to send the form.
+    """
     shown: Endpoint = current_app.extensions["endpoints"][endpoint.again]
-    values = known.values or dict(request.form.items())
+    _require_role(shown, known.principal)
+    values = inputs.typed(known.path) if known.values is None else known.values
     call = Call(known.principal, known.principal.merchant_id or "", Face.PAGE)
-    try:
-        result = shown.handler(call, inputs.checked(shown.input, values))
-    except AppError:
-        return respond.problem(error, Face.PAGE)
+    result = shown.handler(call, inputs.checked(shown.input, values))
     view = result.view if isinstance(result, Reply) else result
     return respond.form_again(shown, call, view, FormState.refused(values, error), error)
 

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from mealquest.core import errors
 from mealquest.core.errors import AppError
@@ -76,8 +76,9 @@ def _from_http(failure: HTTPException) -> AppError:
         return errors.TooLarge("Request body too large")
     if status == 404:
         return errors.NotFound("Not Found")
-    if status == 405:
-        return errors.MethodNotAllowed("Method Not Allowed")
+    if isinstance(failure, MethodNotAllowed):
+        allowed = sorted(failure.valid_methods or ())
+        return errors.MethodNotAllowed("Method Not Allowed", allowed=allowed)
     if status < 500:
         return errors.Invalid(failure.description or failure.name)
     return Internal("something went wrong on our side")

@@ -3,9 +3,24 @@
 import json
 from typing import Any
 
-from flask import Response, current_app, flash, make_response, redirect, render_template, request
+from flask import (
+    Response,
+    current_app,
+    flash,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
 
-from mealquest.core.errors import AppError, Forbidden, TooManyRequests, Unauthenticated
+from mealquest.core.errors import (
+    AppError,
+    Forbidden,
+    MethodNotAllowed,
+    TooManyRequests,
+    Unauthenticated,
+)
 from mealquest.core.wire import View
 from mealquest.web import problems
 from mealquest.web.formstate import FormState
@@ -35,6 +50,8 @@ def answer(endpoint: Endpoint, call: Call, result: View | Reply | Response) -> R
 def problem(error: AppError, face: Face) -> Response:
     """An error that no form is shown for."""
     status = problems.status_of(error)
+    if status >= 500:
+        g.principal = None  # the page shows nobody's name, so that it needs no database
     if face is Face.API:
         response = make_response(json.dumps(problems.as_json(error)), status)
         response.mimetype = "application/problem+json"
@@ -95,8 +112,9 @@ def _page(endpoint: Endpoint, call: Call, reply: Reply) -> Response:
     if target:
         return _onward(endpoint, reply, target)
     folder, _, name = (endpoint.template or "").rpartition("/")
-    template = f"{folder}/_{name}.html" if wants_fragment() else f"{folder}/{name}.html"
-    page = render_template(template, view=reply.view, form=FormState(request.args), call=call)
+    whole = f"{folder}/{name}.html"
+    templates = [f"{folder}/_{name}.html", whole] if wants_fragment() else [whole]
+    page = render_template([*templates], view=reply.view, form=FormState(request.args), call=call)
     response = make_response(page, reply.status)
     response.vary.update(["HX-Request", "HX-Target", "Cookie"])
     return response
@@ -126,6 +144,8 @@ def _to_sign_in() -> Response:
 def _with_error_headers(response: Response, error: AppError) -> Response:
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.facts["allowed"])
     if isinstance(error, Unauthenticated) and response.status_code == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="mealquest"'
     return response

@@ -11,10 +11,14 @@ import structlog
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
+from redis import ConnectionPool
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from mealquest.core.errors import TooManyRequests
 
+ANSWER_S = 0.5  # how long a request waits for Redis at most
 RETRY_REDIS_S = 5.0
 
 log = structlog.get_logger(__name__)
@@ -37,9 +41,14 @@ def _opaque(key: str) -> str:
 class Throttles:
     def __init__(self, redis_url: str, *, enabled: bool) -> None:
         self.enabled = enabled
-        self._shared = MovingWindowRateLimiter(
-            RedisStorage(redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
+        connections = ConnectionPool.from_url(
+            redis_url,
+            socket_timeout=ANSWER_S,
+            socket_connect_timeout=ANSWER_S,
+            retry=Retry(NoBackoff(), 0),
         )
+        storage = RedisStorage(redis_url, connection_pool=connections)
+        self._shared = MovingWindowRateLimiter(storage)
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._away_until = 0.0
 

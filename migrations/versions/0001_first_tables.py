@@ -646,7 +646,6 @@ def _create_tables() -> None:
         "vouchers",
         ["merchant_id", "customer_id"],
         unique=False,
-        postgresql_where=sa.text("status = 'ACTIVE'"),
     )
     op.create_index(
         op.f("ix_vouchers_merchant_id_expires_at"),

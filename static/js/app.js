@@ -235,6 +235,10 @@
   addEventListener("resize", markScrollers);
   document.addEventListener("htmx:afterSettle", markScrollers);
 
+  // An address that ends in a dialog's name opens it, as it does without script.
+  const aimed = location.hash && byId(location.hash.slice(1));
+  if (aimed instanceof HTMLDialogElement) aimed.showModal();
+
   markScrollers();
   startTimers();
 })();

@@ -19,7 +19,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from mealquest.engines import postgres, postgres_conf, valkey
+from mealquest.engines import postgres, postgres_conf, processes, valkey
 from mealquest.engines.processes import end, works_in
 from mealquest.engines.service import Endpoints, running
 from mealquest.engines.sockets import remove_private, socket_directory
@@ -137,7 +137,9 @@ def pids(home: Path) -> dict[str, int]:
 
 
 def lives(home: Path, name: str) -> bool:
-    return name in pids(home) and works_in(pids(home)[name], home / name, PROGRAMS[name])
+    return name in pids(home) and works_in(
+        pids(home)[name], home / name, PROGRAMS[name], in_doubt=False
+    )
 
 
 def kill(home: Path, name: str) -> None:
@@ -198,3 +200,15 @@ def occupied(port: int) -> Iterator[socket.socket]:
     """Somebody else's server on ``port``."""
     with socket.create_server(("127.0.0.1", port)) as listener:
         yield listener
+
+
+@contextlib.contextmanager
+def hidden_processes() -> Iterator[None]:
+    """A system that does not show a process's directory, as some hardened containers."""
+
+    def look_at(_: int) -> tuple[str, Path]:
+        raise PermissionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "_look_at", look_at)
+        yield

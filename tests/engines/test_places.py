@@ -11,6 +11,7 @@ from mealquest.engines.service import EnginesNotRunning
 from mealquest.engines.sockets import socket_directory
 from tests.engines.conftest import (
     cleaned,
+    hidden_processes,
     lives,
     occupied,
     port_of,
@@ -53,6 +54,19 @@ def test_a_copy_never_attaches_to_its_original_nor_stops_it(home, tmp_path):
         with superuser_of(home) as superuser:
             superuser.execute("select 1")
         assert saved(original) == (["noodles"], ["noodles"])
+
+
+@pytest.mark.parametrize("engine", [{"valkey": False}, {"postgres": False}])
+def test_nor_where_the_system_hides_which_process_is_whose(home, tmp_path, engine):
+    with cleaned(tmp_path / "copy") as copy, used(home):
+        shutil.copytree(home, copy)
+        with hidden_processes():
+            with used(home, start=False, **engine):
+                pass
+            with pytest.raises(EnginesNotRunning), used(copy, start=False, **engine):
+                pass
+        assert lives(home, "postgres")
+        assert lives(home, "valkey")
 
 
 def test_a_moved_directory_is_the_same_installation(home, tmp_path):

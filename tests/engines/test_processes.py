@@ -13,7 +13,7 @@ from mealquest.engines.errors import EngineFailed
 from mealquest.engines.files import FileLock, last_lines, write_private
 from mealquest.engines.postgres import NO_PROCESS
 from mealquest.engines.processes import choose_port, package_directory, works_in
-from tests.engines.conftest import occupied
+from tests.engines.conftest import hidden_processes, occupied
 
 
 @pytest.fixture(params=["proc", "lsof"])
@@ -37,16 +37,22 @@ def cat(tmp_path):
 
 
 def test_a_process_is_known_by_its_program_and_its_directory(view, cat, tmp_path):
-    assert works_in(cat.pid, tmp_path, "cat")
-    assert not works_in(cat.pid, tmp_path, "postgres")
-    assert not works_in(cat.pid, tmp_path.parent, "cat")
-    assert not works_in(NO_PROCESS, tmp_path, "cat")
+    assert works_in(cat.pid, tmp_path, "cat", in_doubt=True)
+    assert not works_in(cat.pid, tmp_path, "postgres", in_doubt=True)
+    assert not works_in(cat.pid, tmp_path.parent, "cat", in_doubt=True)
+    assert not works_in(NO_PROCESS, tmp_path, "cat", in_doubt=True)
 
 
 def test_a_zombie_is_dead(view, cat, tmp_path):
     cat.kill()
     os.waitid(os.P_PID, cat.pid, os.WEXITED | os.WNOWAIT)
-    assert not works_in(cat.pid, tmp_path, "cat")
+    assert not works_in(cat.pid, tmp_path, "cat", in_doubt=True)
+
+
+def test_where_nobody_may_look_the_caller_says_what_to_believe(cat, tmp_path):
+    with hidden_processes():
+        assert works_in(cat.pid, tmp_path, "cat", in_doubt=True)
+        assert not works_in(cat.pid, tmp_path, "cat", in_doubt=False)
 
 
 def test_the_remembered_port_is_preferred_while_it_is_free():

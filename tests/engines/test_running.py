@@ -103,6 +103,8 @@ def test_letters_of_all_languages_are_letters_to_trigram_search(home):
 def test_passwords_and_the_superuser_are_out_of_reach(home):
     with used(home) as endpoints:
         port = port_of(endpoints.db_url)
+        with superuser_of(home) as superuser:
+            superuser.execute("alter role postgres password 'guess'")
         for stranger in ("postgres", "mealquest_owner", "mealquest_app"):
             with pytest.raises(psycopg.OperationalError):
                 psycopg.connect(f"postgresql://{stranger}:guess@127.0.0.1:{port}/mealquest")
@@ -200,18 +202,27 @@ def test_ctrl_c_in_the_middle_of_a_start_leaves_nothing_running(home, new_user, 
 def test_a_fork_shares_its_parents_use_and_stops_nothing(home):
     use = running(home, fast=True)
     endpoints = use.__enter__()
-    child = os.fork()
-    if child == 0:
-        use.__exit__(None, None, None)  # as an exception that ends the child would
-        os._exit(0)
+    child = forked(lambda: use.__exit__(None, None, None))  # as an exception does that ends it
     os.waitpid(child, 0)
     save(endpoints, "bread")
     use.__exit__(None, None, None)
     assert not lives(home, "postgres")
 
 
-def test_who_leaves_does_not_wait_for_somebody_who_is_starting(home, monkeypatch):
-    monkeypatch.setattr(service, "LEAVE_SECONDS", 0.1)
+def test_a_fork_that_outlives_its_parents_use_stands_in_nobodys_way(home):
+    with used(home):
+        child = forked(lambda: time.sleep(60))
+    try:
+        assert not lives(home, "postgres")
+        with used(home) as endpoints:
+            save(endpoints, "bread")
+        assert not lives(home, "postgres")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_who_leaves_does_not_wait_for_somebody_who_is_starting(home):
     with FileLock(make(home) / "start.lock") as turn, FileLock(home / "users.lock") as use:
         with used(home) as endpoints:
             assert turn.exclusive(seconds=1)
@@ -276,3 +287,11 @@ def test_wanting_neither_engine_touches_nothing(home):
 def make(home):
     home.mkdir()
     return home
+
+
+def forked(work):
+    child = os.fork()
+    if child == 0:
+        work()
+        os._exit(0)
+    return child

@@ -1,0 +1,205 @@
+"""The record of who did what: to read, to filter, to look into, to take along as CSV."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from flask import Response, url_for
+from pydantic import Field
+
+from mealquest.audit import service
+from mealquest.audit.forms import AuditForm, AuditRowForm
+from mealquest.audit.replies import AuditDetail, AuditEntry, AuditPage
+from mealquest.audit.words import ACTIONS, AMOUNTS, DETAILS, MACHINES, REASONS, STATUSES
+from mealquest.core.principal import MERCHANT, Role
+from mealquest.core.spreadsheet import local
+from mealquest.web import lists, people
+from mealquest.web.frame import Call, Face, Feature, Operation, Scope
+from mealquest.web.lists import Listing
+from mealquest.web.look import money, role_label, zone
+from mealquest.web.look import translate as _
+from mealquest.web.wording import page_words
+
+feature = Feature("audit")
+
+
+class AuditView(AuditPage, Listing):
+    """The list with what its page needs besides."""
+
+    people: dict[str, str] = Field(default_factory=dict, exclude=True)
+    staff: list[tuple[str, str]] = Field(default_factory=list, exclude=True)
+
+
+class AuditDetailView(AuditDetail):
+    people: dict[str, str] = Field(default_factory=dict, exclude=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One detail of an act, to be read."""
+
+    label: str
+    text: str
+    url: str | None = None
+
+
+@feature.get(
+    api="/api/audit/logs",
+    page="/console/audit",
+    roles=MERCHANT,
+    scope=Scope.QUERY,
+    gate=Operation.AUDIT_QUERY,
+    template="audit/audit",
+)
+def audit(call: Call, form: AuditForm) -> AuditView:
+    """Who did what and what came of it, newest first."""
+    page = service.logs(call.merchant_id, form, zone())
+    if call.face is Face.API:
+        return AuditView(**dict(page))
+    known = [entry.operator_id for entry in page.items]
+    return AuditView(
+        **dict(page),
+        **lists.links(
+            form, "audit.audit.page", page.page_info.next_cursor, csv="audit.audit_csv.page"
+        ),
+        people=people.names(call.merchant_id, known),
+        staff=_staff(call.merchant_id, form.operator_id),
+    )
+
+
+@feature.get(
+    api="/api/audit/logs.csv",
+    page="/console/audit.csv",
+    roles=MERCHANT,
+    scope=Scope.QUERY,
+    gate=Operation.AUDIT_QUERY,
+    media="text/csv",
+)
+def audit_csv(call: Call, form: AuditForm) -> Response:
+    """The audit's list as a CSV file, all pages of it."""
+    here = zone()
+    header = [
+        _("Time (%(zone)s)", zone=here.key),
+        _("What"),
+        _("Outcome"),
+        _("Role"),
+        _("Person"),
+        _("Details"),
+        _("Request"),
+        _("Id"),
+    ]
+    batches = service.every(call.merchant_id, form, here)
+    rows: Iterator[Any] = ([_cells(entry, here) for entry in batch] for batch in batches)
+    return lists.csv_file(call, "audit", form, header, rows)
+
+
+@feature.get(
+    api="/api/audit/logs/<audit_id>",
+    page="/console/audit/<audit_id>",
+    roles=MERCHANT,
+    scope=Scope.QUERY,
+    gate=Operation.AUDIT_QUERY,
+    template="audit/row",
+)
+def audit_row(call: Call, form: AuditRowForm) -> AuditDetailView:
+    """One act, with everything known of it and what else its request did."""
+    found = service.detail(call.merchant_id, form.audit_id)
+    ids = [found.entry.operator_id, *(entry.operator_id for entry in found.same_request)]
+    return AuditDetailView(**dict(found), people=people.names(call.merchant_id, ids))
+
+
+def _staff(merchant_id: str, chosen: str | None) -> list[tuple[str, str]]:
+    """Options of the filter by person, with the one that an address may have brought along."""
+    options = people.staff_choices(merchant_id)
+    options += [(name, str(words)) for name, words in MACHINES.items()]
+    if chosen and all(chosen != option for option, _label in options):
+        options += [(chosen, people.names(merchant_id, [chosen]).get(chosen, chosen))]
+    return options
+
+
+def _cells(entry: AuditEntry, here: Any) -> list[Any]:
+    return [
+        local(entry.timestamp, here),
+        entry.action,
+        entry.status,
+        entry.role,
+        entry.operator_id,
+        "; ".join(f"{name}: {value}" for name, value in _flat(entry.details)),
+        entry.request_id,
+        entry.audit_id,
+    ]
+
+
+@feature.word
+def audit_actions() -> list[tuple[str, str]]:
+    """Every action that has a name, by that name."""
+    return sorted(((action, str(words)) for action, words in ACTIONS.items()), key=lambda o: o[1])
+
+
+@feature.word
+def audit_action(action: str) -> str:
+    return str(ACTIONS.get(action, action))
+
+
+@feature.word
+def audit_statuses() -> list[tuple[str, str]]:
+    return [(status, str(words)) for status, (words, _tone) in STATUSES.items()]
+
+
+@feature.word
+def audit_status(status: str) -> dict[str, str]:
+    words, tone = STATUSES.get(status, (status, "neutral"))
+    return {"label": str(words), "tone": tone}
+
+
+@feature.word
+def audit_person(entry: AuditEntry, names: dict[str, str]) -> str:
+    """Whoever acted, by name where they have one."""
+    found = names.get(entry.operator_id) or MACHINES.get(entry.operator_id)
+    return str(found or entry.operator_id)
+
+
+@feature.word
+def audit_role(entry: AuditEntry) -> str:
+    roles = {role.value: role for role in Role}
+    return role_label(roles[entry.role]) if entry.role in roles else entry.role
+
+
+@feature.word
+def audit_pairs(entry: AuditEntry) -> list[Pair]:
+    """An act's details as label and text, with the way to what they name."""
+    return [_pair(name, value) for name, value in _flat(entry.details)]
+
+
+def _flat(details: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in details.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _pair(name: str, value: Any) -> Pair:
+    label = " · ".join(str(DETAILS.get(part, part)) for part in name.split("."))
+    return Pair(label, _text(name.rpartition(".")[2], value), _url(name, value))
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None or value == "":
+        return "—"
+    if isinstance(value, bool):
+        return _("Yes") if value else _("No")
+    if name in AMOUNTS and isinstance(value, int | float):
+        return money(Decimal(str(value)))
+    if name in REASONS:
+        return page_words(str(value)) or str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _url(name: str, value: Any) -> str | None:
+    if not isinstance(value, str) or not value:
+        return None
+    if name == "paymentTxnId":
+        return url_for("payments.payment.page", payment_id=value)
+    return url_for("wallet.customer.page", user_id=value) if name == "userId" else None

@@ -1,0 +1,246 @@
+"""`python app.py`: engines, web server, worker and scheduler, tended by one process."""
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import click
+from flask import Flask
+from sqlalchemy import make_url
+
+from mealquest import screen
+from mealquest.application import ROOT
+from mealquest.core.settings import ConfigurationError, Settings, load
+from mealquest.engines.files import FileLock, last_lines, open_log, own_like
+from mealquest.engines.service import (
+    Endpoints,
+    EngineError,
+    read_endpoints,
+    remove_endpoints,
+    write_endpoints,
+)
+from mealquest.launch import CANNOT_START, create, engines, explain, prepare, servers
+from mealquest.supervisor import Child, Supervisor
+
+STOP_S = 6.0  # for the children; with the engines' own time the whole stays under 10 s
+READY_S = 60.0
+READY_DEATHS = 3  # a child that dies so often before the product is ready will not live
+WATCH_S = 1.0
+PREDECESSOR_S = 10.0  # for one that is on its way out
+BACKLOG = 2048
+POLL_S = 0.05
+
+
+def main() -> int:
+    """Run until SIGTERM, SIGINT or SIGHUP; the exit code. 2: what was asked for cannot start."""
+    try:
+        return Product(load()).run()
+    except CANNOT_START as failure:
+        click.echo(explain(failure), err=True)
+        return 2
+
+
+@dataclass(slots=True)
+class Product:
+    settings: Settings
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def home(self) -> Path:
+        return self.settings.data_dir.absolute()
+
+    @property
+    def url(self) -> str:
+        return f"http://{_address(self.settings.bind_host)}:{self.settings.port}"
+
+    @property
+    def log(self) -> Path | None:
+        """Where the children's log lines go; in production to our own standard error."""
+        return self.home / "logs" / "mealquest.log" if self.settings.is_development else None
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._ask_to_stop)
+        with ExitStack() as stack:
+            stack.enter_context(_only_product_in(self.home))
+            listener = stack.enter_context(_listener(self.settings))
+            found = stack.enter_context(engines(self.settings, start=True))
+            app = self._application(found)
+            supervisor = self._supervisor(listener)
+            # What is registered last ends first: no new requests, no processes, no engines.
+            stack.callback(supervisor.stop, STOP_S)
+            stack.callback(listener.close)
+            stack.callback(remove_endpoints, self.home)
+            if not self._until_ready(supervisor):
+                return self._not_ready()
+            self._write_endpoints(found)
+            click.echo(screen.text(app, found, log=self.log))
+            self._watch(supervisor, found, stack)
+        return 0
+
+    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping.set()
+
+    def _application(self, found: Endpoints) -> Flask:
+        """Migrated and ready for the children; in development it leaves the terminal alone."""
+        quiet = {"log_level": "WARNING"} if self.settings.is_development else {}
+        settings = self.settings.model_copy(update=quiet)
+        app = create(settings, servers(settings, found), make_database=True)
+        prepare(app)
+        return app
+
+    def _supervisor(self, listener: socket.socket) -> Supervisor:
+        environment = os.environ | {
+            "MQ_DATA_DIR": str(self.home),
+            "MQ_LISTEN_FD": str(listener.fileno()),
+            "PORT": str(self.settings.port),
+            "PROMETHEUS_MULTIPROC_DIR": str(_emptied(self.home / "metrics")),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])),
+        }
+        children = _children(listener, with_worker=self.settings.run_worker)
+        return Supervisor(children, environment, _ready_to_write(self.log), self._warn)
+
+    def _until_ready(self, supervisor: Supervisor) -> bool:
+        give_up = time.monotonic() + READY_S
+        while not self.stopping.wait(POLL_S):
+            supervisor.tend()
+            if _answers_health(self.url):
+                return True
+            if supervisor.most_deaths >= READY_DEATHS or time.monotonic() > give_up:
+                return False
+        return False
+
+    def _not_ready(self) -> int:
+        if self.stopping.is_set():
+            return 0
+        tail = f"; the end of {self.log}:\n{last_lines(self.log)}" if self.log else ""
+        click.echo(f"MealQuest did not become ready{tail}", err=True)
+        return 1
+
+    def _watch(self, supervisor: Supervisor, found: Endpoints, stack: ExitStack) -> None:
+        """Until told to stop: start again what dies, children and engines."""
+        while not self.stopping.wait(WATCH_S):
+            supervisor.tend()
+            if _are_up(found):
+                continue
+            try:
+                now = stack.enter_context(engines(self.settings, start=True))
+            except EngineError as failure:
+                self._warn(explain(failure))
+                continue
+            self._warn("the database or the queue had ended and was started again")
+            if now != found:  # somebody took its port meanwhile
+                found = now
+                self._write_endpoints(found)
+                supervisor.replace()
+
+    def _write_endpoints(self, found: Endpoints) -> None:
+        where = servers(self.settings, found)
+        write_endpoints(
+            self.home,
+            {
+                "http": self.url,
+                "db_url": where.db_url,
+                "admin_db_url": where.admin_url,
+                "redis_url": where.redis_url,
+            },
+        )
+
+    def _warn(self, line: str) -> None:
+        click.echo(f"{line} (log: {self.log})" if self.log else line, err=True)
+
+
+@contextmanager
+def _only_product_in(home: Path) -> Iterator[None]:
+    """ConfigurationError while another product runs in this directory; its crash is no other."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FileLock(home / "product.lock") as lock:
+        if not lock.exclusive(seconds=PREDECESSOR_S):
+            there = (read_endpoints(home) or {}).get("http") or "it is about to start or stop"
+            raise ConfigurationError(
+                f"MealQuest runs in {home} already: {there}. Stop it, or name another directory:"
+                " MQ_DATA_DIR=.mealquest-2"
+            )
+        remove_endpoints(home)  # of one that was killed
+        yield
+
+
+def _listener(settings: Settings) -> socket.socket:
+    """The port, held from the first moment to the last, while web servers come and go.
+
+    ConfigurationError: it stays taken for longer than a predecessor needs to end.
+    """
+    host, give_up = settings.bind_host, time.monotonic() + PREDECESSOR_S
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        try:
+            return socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
+        except OSError as refused:
+            if time.monotonic() > give_up:
+                raise ConfigurationError(
+                    f"{_address(host)}:{settings.port} cannot be used ({refused.strerror})."
+                    " Stop what listens there, or choose another port: PORT=3031"
+                ) from None
+        time.sleep(POLL_S)
+
+
+def _children(listener: socket.socket, *, with_worker: bool) -> list[Child]:
+    python = [sys.executable, "-m"]
+    flask = [*python, "flask", "--app", str(ROOT / "app.py")]
+    gunicorn = [*python, "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app:app"]
+    children = [Child("web server", gunicorn, inherits=(listener.fileno(),))]
+    if with_worker:
+        children += [Child(name, [*flask, name]) for name in ("worker", "scheduler")]
+    return children
+
+
+def _ready_to_write(log: Path | None) -> Path | None:
+    """Make the log's directory; a log that has grown large is put aside."""
+    if log is not None:
+        log.parent.mkdir(mode=0o700, exist_ok=True)
+        own_like(log.parent, log.parent.parent)
+        open_log(log, owner=log.parent)
+    return log
+
+
+def _emptied(directory: Path) -> Path:
+    """For the counters of this run; those of an earlier one are not added to them."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    own_like(directory, directory.parent)
+    return directory
+
+
+def _address(host: str) -> str:
+    """How to reach from this machine what is bound to `host`, as URLs write it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only
+    return f"[{host}]" if ":" in host else host
+
+
+def _answers_health(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:  # noqa: S310 - our own
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _are_up(found: Endpoints) -> bool:
+    """Whether the embedded engines take connections; an operator's own are not our business."""
+    for url in filter(None, (found.db_url, found.redis_url)):
+        parts = make_url(url)
+        try:
+            socket.create_connection((parts.host or "", parts.port or 0), timeout=1).close()
+        except OSError:
+            return False
+    return True

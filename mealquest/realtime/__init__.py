@@ -1,0 +1,1 @@
+"""News of a merchant to open browsers and apps, after the commit."""

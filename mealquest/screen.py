@@ -1,0 +1,51 @@
+"""The one screen that `python app.py` prints: where it is, who signs in, what is real."""
+
+from pathlib import Path
+
+import redis
+from flask import Flask
+
+from mealquest.core.settings import Settings
+from mealquest.engines.service import Endpoints
+from mealquest.identity import service as identity
+
+
+def text(app: Flask, found: Endpoints, *, log: Path | None) -> str:
+    settings: Settings = app.config["SETTINGS"]
+    lines = [
+        "",
+        f"  MealQuest is ready: {settings.base_url}",
+        "",
+        f"  database   PostgreSQL, {_whose(found.db_url)}",
+        f"  queue      Valkey/Redis, {_queue(app, found)}",
+        f"  SMS        {_sms(settings)}",
+        f"  data in    {settings.data_dir.absolute()}",
+    ]
+    if log:
+        lines.append(f"  log        {log}")
+    if not settings.run_worker:
+        lines.append("  no worker, no scheduler: MQ_RUN_WORKER is off")
+    with app.app_context():
+        people = identity.demo_people()
+    if people:
+        lines += ["", "  Sign in with a phone below; the code is shown on the page:"]
+        lines += [f"    {who.phone}  {who.merchant_name}, {who.role}" for who in people]
+    return "\n".join([*lines, "", "  Ctrl-C stops everything and loses nothing.", ""])
+
+
+def _whose(embedded_url: str | None) -> str:
+    return "embedded" if embedded_url else "yours"
+
+
+def _queue(app: Flask, found: Endpoints) -> str:
+    """Whose it is; an operator's that does not answer holds nothing up but background work."""
+    try:
+        app.extensions["bells"].connection.ping()
+    except redis.RedisError as away:
+        return f"{_whose(found.redis_url)}: DOES NOT ANSWER ({type(away).__name__}); work waits"
+    return _whose(found.redis_url)
+
+
+def _sms(settings: Settings) -> str:
+    sent = "your webhook" if settings.sms_webhook_url else "not sent"
+    return f"{sent}, shown at {settings.base_url}/dev/outbox" if settings.is_development else sent

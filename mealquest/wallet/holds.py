@@ -1,0 +1,269 @@
+"""Holds: parts of a wallet reserved for one payment until money from outside comes, or does not.
+
+A hold changes no balance. It is captured (the parts leave the wallet) or released (they are free
+again), once, under the wallet's lock. The payment keeps which lots the bonus was reserved in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.numeric import Int8
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+from sqlalchemy.types import BigInteger, Text
+
+from mealquest.core.ids import new_id
+from mealquest.wallet import ledger, queries
+from mealquest.wallet.domain import Checkout, Deduction, LotUse, spendable, use_lots
+from mealquest.wallet.errors import BalancesDiffer, VoucherNotUsable
+from mealquest.wallet.ledger import DUE_BACK, GATEWAY, Posting
+from mealquest.wallet.models import EntryKind
+from mealquest.wallet.queries import LockedWallet
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What one payment reserves, minor units; `external` of the parts comes from outside."""
+
+    payment_id: str
+    parts: Deduction
+    lots: tuple[LotUse, ...]
+    voucher_id: str | None
+
+    @classmethod
+    def of(cls, payment_id: str, planned: Checkout) -> "Hold":
+        voucher_id = planned.voucher.id if planned.voucher else None
+        return cls(payment_id, planned.deduction, planned.lots, voucher_id)
+
+
+def hold(session: Session, wallet: LockedWallet, wanted: Hold) -> None:
+    """Reserve what a checkout planned under this lock.
+
+    Raises VoucherNotUsable and BalancesDiffer as spending it would.
+    """
+    _move_held(session, wallet, wanted.parts, 1)
+    _move_held_lots(session, wallet, wanted.lots, 1)
+    if wanted.voucher_id and not _hold_voucher(
+        session, wallet, wanted.voucher_id, wanted.payment_id
+    ):
+        raise VoucherNotUsable("it is not active any more")
+
+
+def note_pending(
+    session: Session,
+    wallet: LockedWallet,
+    payment_id: str,
+    order_minor: int,
+    details: dict[str, Any],
+) -> None:
+    """Note in the ledger that an order waits for outside money; no money moves."""
+    ledger.post(
+        session,
+        wallet.merchant_id,
+        entry_id=new_id("txn"),
+        kind=EntryKind.PAYMENT_PENDING,
+        reference=payment_id,
+        customer_id=wallet.customer_id,
+        amount_minor=order_minor,
+        currency=wallet.currency,
+        details=details,
+        postings=[],
+    )
+
+
+def release(session: Session, wallet: LockedWallet, held: Hold) -> None:
+    """Let everything go. What expired meanwhile is swept by the expiry job."""
+    _move_held(session, wallet, held.parts, -1)
+    _move_held_lots(session, wallet, held.lots, -1)
+    if held.voucher_id:
+        _free_voucher(session, wallet, held.voucher_id, held.payment_id)
+
+
+def capture(session: Session, wallet: LockedWallet, held: Hold, entry_id: str) -> None:
+    """Turn a hold into a sale, now that its outside part has come; expiry does not matter."""
+    release(session, wallet, held)
+    _sell(session, wallet, held, entry_id)
+
+
+def capture_late(
+    session: Session, wallet: LockedWallet, wanted: Hold, entry_id: str, now: datetime
+) -> bool:
+    """Take the parts again after their hold was released. False: they are not all there."""
+    again = _still_there(session, wallet, wanted, now)
+    if again is None:
+        return False
+    _sell(session, wallet, again, entry_id)
+    return True
+
+
+def receive_for_return(
+    session: Session, wallet: LockedWallet, refused: Hold, entry_id: str
+) -> None:
+    """Book outside money that cannot be used: it is owed back."""
+    _post_outside(
+        session, wallet, refused, entry_id, EntryKind.EXTERNAL_RECEIVED, (GATEWAY, DUE_BACK)
+    )
+
+
+def return_outside(session: Session, wallet: LockedWallet, refused: Hold, entry_id: str) -> None:
+    """Book that it went back."""
+    _post_outside(session, wallet, refused, entry_id, EntryKind.GATEWAY_REFUND, (DUE_BACK, GATEWAY))
+
+
+def _sell(session: Session, wallet: LockedWallet, sold: Hold, entry_id: str) -> None:
+    parts = sold.parts
+    if parts.bonus or parts.principal or parts.silver:
+        queries.move(
+            session, wallet, principal=-parts.principal, bonus=-parts.bonus, silver=-parts.silver
+        )
+    if sold.lots:
+        queries.use_lots(session, wallet, sold.lots)
+    if sold.voucher_id and not queries.use_voucher(
+        session, wallet, sold.voucher_id, sold.payment_id
+    ):
+        raise VoucherNotUsable("it is not active any more")
+    ledger.post(
+        session,
+        wallet.merchant_id,
+        entry_id=entry_id,
+        kind=EntryKind.PAYMENT_EXTERNAL_CONFIRM,
+        reference=sold.payment_id,
+        customer_id=wallet.customer_id,
+        amount_minor=parts.external,
+        currency=wallet.currency,
+        details={"paymentTxnId": sold.payment_id},
+        postings=ledger.capture_postings(wallet.customer_id, parts),
+    )
+
+
+def _still_there(
+    session: Session, wallet: LockedWallet, wanted: Hold, now: datetime
+) -> Hold | None:
+    """The same parts out of what is free now, the bonus in whatever lots have it."""
+    purse = queries.purse(session, wallet.merchant_id, wallet.customer_id, wanted.voucher_id)
+    lots, parts = spendable(purse.lots, now), wanted.parts
+    enough = (
+        wallet.free_principal >= parts.principal
+        and wallet.free_silver >= parts.silver
+        and sum(lot.left_minor for lot in lots) >= parts.bonus
+    )
+    usable = wanted.voucher_id is None or any(
+        voucher.id == wanted.voucher_id and voucher.is_usable(now) for voucher in purse.vouchers
+    )
+    if not (enough and usable):
+        return None
+    return Hold(wanted.payment_id, parts, use_lots(lots, parts.bonus), wanted.voucher_id)
+
+
+def _post_outside(
+    session: Session,
+    wallet: LockedWallet,
+    refused: Hold,
+    entry_id: str,
+    kind: EntryKind,
+    ends: tuple[str, str],
+) -> None:
+    ledger.post(
+        session,
+        wallet.merchant_id,
+        entry_id=entry_id,
+        kind=kind,
+        reference=refused.payment_id,
+        customer_id=wallet.customer_id,
+        amount_minor=refused.parts.external,
+        currency=wallet.currency,
+        details={"paymentTxnId": refused.payment_id},
+        postings=[Posting(*ends, refused.parts.external)],
+    )
+
+
+# --- statements ---------------------------------------------------------------------------
+
+_MOVE_HELD = text(
+    """
+    UPDATE wallets
+       SET held_principal_minor = held_principal_minor + :principal,
+           held_bonus_minor = held_bonus_minor + :bonus,
+           held_silver_minor = held_silver_minor + :silver
+     WHERE merchant_id = :merchant AND customer_id = :customer
+       AND held_principal_minor + :principal BETWEEN 0 AND principal_minor
+       AND held_bonus_minor + :bonus BETWEEN 0 AND bonus_minor
+       AND held_silver_minor + :silver BETWEEN 0 AND silver_minor
+    """
+)
+_MOVE_HELD_LOTS = text(
+    """
+    UPDATE bonus_lots AS lot SET held_minor = lot.held_minor + held.minor
+      FROM unnest(:lots, :minors) AS held (id, minor)
+     WHERE lot.merchant_id = :merchant AND lot.customer_id = :customer AND lot.id = held.id
+    """
+).bindparams(
+    bindparam("lots", type_=ARRAY(Text)),
+    bindparam("minors", type_=ARRAY(BigInteger)),
+)
+_HOLD_VOUCHER = text(
+    """
+    UPDATE vouchers SET status = 'HELD', used_by = :used_by
+     WHERE merchant_id = :merchant AND customer_id = :customer AND id = :id
+       AND status = 'ACTIVE'
+    """
+)
+_FREE_VOUCHER = text(
+    """
+    UPDATE vouchers SET status = 'ACTIVE', used_by = NULL
+     WHERE merchant_id = :merchant AND customer_id = :customer AND id = :id
+       AND status = 'HELD' AND used_by = :used_by
+    """
+)
+
+
+def _move_held(session: Session, wallet: LockedWallet, parts: Deduction, sign: int) -> None:
+    """Hold the parts (`sign` 1) or let them go (-1). BalancesDiffer: they are not there."""
+    moved = queries.changed(
+        session,
+        _MOVE_HELD,
+        {
+            "merchant": wallet.merchant_id,
+            "customer": wallet.customer_id,
+            "principal": Int8(sign * parts.principal),
+            "bonus": Int8(sign * parts.bonus),
+            "silver": Int8(sign * parts.silver),
+        },
+    )
+    if moved != 1:
+        raise BalancesDiffer(f"wallet {wallet.customer_id} of {wallet.merchant_id}")
+
+
+def _move_held_lots(
+    session: Session, wallet: LockedWallet, uses: Sequence[LotUse], sign: int
+) -> None:
+    if not uses:
+        return
+    touched = queries.changed(
+        session,
+        _MOVE_HELD_LOTS,
+        {
+            "merchant": wallet.merchant_id,
+            "customer": wallet.customer_id,
+            "lots": [use.lot_id for use in uses],
+            "minors": [Int8(sign * use.minor) for use in uses],
+        },
+    )
+    if touched != len(uses):
+        raise BalancesDiffer(f"lots of {wallet.customer_id} of {wallet.merchant_id}")
+
+
+def _hold_voucher(session: Session, wallet: LockedWallet, voucher_id: str, payment_id: str) -> bool:
+    """Keep it for a payment. False: it is not active any more."""
+    found = {"merchant": wallet.merchant_id, "customer": wallet.customer_id, "id": voucher_id}
+    return queries.changed(session, _HOLD_VOUCHER, {**found, "used_by": payment_id}) == 1
+
+
+def _free_voucher(session: Session, wallet: LockedWallet, voucher_id: str, payment_id: str) -> None:
+    """Let go a voucher kept for a payment. BalancesDiffer: that payment does not hold it."""
+    found = {"merchant": wallet.merchant_id, "customer": wallet.customer_id, "id": voucher_id}
+    if queries.changed(session, _FREE_VOUCHER, {**found, "used_by": payment_id}) != 1:
+        raise BalancesDiffer(f"voucher {voucher_id} of {wallet.merchant_id}")

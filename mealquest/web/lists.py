@@ -1,0 +1,74 @@
+"""What every list of the console shares: its links, and the same rows as a CSV file."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+from flask import Response, stream_with_context, url_for
+from pydantic import Field
+
+from mealquest.audit import service as audit
+from mealquest.audit.service import AuditStatus
+from mealquest.core import spreadsheet
+from mealquest.core.clock import utc_now
+from mealquest.core.paging import DEFAULT_LIMIT, ListForm
+from mealquest.core.wire import View
+from mealquest.web.frame import Call
+from mealquest.web.look import zone
+
+EXPORT = "LIST_EXPORT"
+PAGE_SIZES = (20, 50, 100)
+
+Rows = Iterable[Sequence[Any]]
+
+
+class Listing(View):
+    """What `_list.html` needs beside the rows; no part of the JSON."""
+
+    limit: int = Field(DEFAULT_LIMIT, exclude=True)
+    next_url: str | None = Field(None, exclude=True)
+    first_url: str | None = Field(None, exclude=True)  # only on a later page
+    clear_url: str | None = Field(None, exclude=True)  # only with a filter
+    csv_url: str | None = Field(None, exclude=True)
+
+
+def links(
+    form: ListForm, page: str, next_cursor: str | None, *, csv: str | None = None
+) -> dict[str, Any]:
+    """Values of a `Listing`: addresses that keep the filters. `page`, `csv`: Flask endpoints."""
+    sent = filters_of(form)
+    size = {"limit": form.limit} if form.limit != DEFAULT_LIMIT else {}
+    return {
+        "limit": form.limit,
+        "next_url": url_for(page, **sent, **size, cursor=next_cursor) if next_cursor else None,
+        "first_url": url_for(page, **sent, **size) if form.cursor else None,
+        "clear_url": url_for(page, **size) if sent else None,
+        "csv_url": url_for(csv, **sent) if csv else None,
+    }
+
+
+def filters_of(form: ListForm) -> dict[str, Any]:
+    """What narrows or orders the list, by wire name."""
+    return form.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True, exclude={"limit", "cursor"}
+    )
+
+
+def csv_file(
+    call: Call, name: str, form: ListForm, header: Sequence[str], batches: Iterator[Rows]
+) -> Response:
+    """The rows as a download that is written while it is read, whatever its length.
+
+    The first batch is read before anything is answered, so that a refusal is still one. An audit
+    row says who took which list out of the house. An error later on breaks the transfer off.
+    """
+    first = next(batches, ())
+    details = {"list": name, "filters": filters_of(form)}
+    audit.record_alone(call.merchant_id, EXPORT, call.principal, details, AuditStatus.SUCCESS)
+    lines = spreadsheet.lines(header, chain([first], batches))
+    day = utc_now().astimezone(zone()).date()
+    response = Response(stream_with_context(lines), mimetype="text/csv")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}-{day}.csv"'
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response

@@ -1,0 +1,50 @@
+// The counter. What can be taken is what the server has just shown: while the entries differ from it, nothing can be.
+(() => {
+  "use strict";
+  const order = () => document.querySelector("form[data-till]");
+  const take = () => document.querySelector("form[data-take]");
+
+  function isFresh() {
+    const form = order();
+    const shown = document.querySelector("[data-quote]");
+    if (!form || !shown) return false;
+    const voucher = form.elements.voucherId ? form.elements.voucherId.value : shown.dataset.voucher;
+    return shown.dataset.amount === form.elements.amount.value.trim() && shown.dataset.voucher === voucher;
+  }
+
+  function mark() {
+    const stale = !isFresh();
+    document.getElementById("quote")?.classList.toggle("is-stale", stale);
+    const button = take()?.querySelector("button");
+    if (!button) return;
+    if (stale) button.setAttribute("aria-disabled", "true"); else button.removeAttribute("aria-disabled");
+  }
+
+  for (const type of ["input", "change"]) {
+    document.addEventListener(type, (event) => { if (event.target.form?.matches("[data-till]")) mark(); });
+  }
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.elt.id === "quote") mark(); else begin();
+  });
+
+  // Enter in the amount takes what is shown; if that is not shown yet, it is asked for first.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.matches("[data-take]") && !isFresh()) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    if (!form.matches("[data-till]")) return;
+    event.preventDefault();
+    if (isFresh()) take()?.requestSubmit(); else htmx.trigger(form, "quote");
+  }, true);
+
+  // A page that shows something else than its entries say (a voucher that is gone by now) asks once more.
+  function begin() {
+    mark();
+    if (document.querySelector("[data-quote]") && !isFresh()) htmx.trigger(order(), "quote");
+  }
+
+  begin();
+})();
