@@ -51,7 +51,7 @@ lock: $(VENV)/.dev ## compile the pinned requirements from the .in files
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-dev.txt requirements-dev.in
 
 messages: $(VENV)/.dev ## collect and compile the translations
-	@$(BIN)/pybabel --quiet extract -F babel.cfg -k N_ --sort-by-file --no-location --omit-header -o mealquest/translations/messages.pot .
+	@$(BIN)/pybabel --quiet extract -F babel.cfg -k N_ -k lazy_gettext --sort-by-file --no-location --omit-header -o mealquest/translations/messages.pot .
 	@$(BIN)/pybabel --quiet update --ignore-obsolete --no-fuzzy-matching -i mealquest/translations/messages.pot -d mealquest/translations --omit-header
 	@$(BIN)/pybabel --quiet compile -d mealquest/translations
 

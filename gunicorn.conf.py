@@ -6,7 +6,9 @@ the metrics; alone, gunicorn has its own of both and uses the engines that run.
 
 import os
 import shutil
+import signal
 import sys
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -39,6 +41,7 @@ bind = f"fd://{_listening}" if _listening else f"{_host}:{_settings.port}"
 workers = _settings.web_workers
 worker_class = "gthread"
 threads = _settings.web_threads
+worker_connections = max(1000, 2 * threads)
 timeout = 60
 graceful_timeout = 5
 keepalive = 15
@@ -59,6 +62,25 @@ def on_starting(server):
 
 def on_exit(server):
     _engines.close()
+
+
+def post_worker_init(worker):
+    """An open socket would hold a stopping worker up: its client is told to come back."""
+    stop = signal.getsignal(signal.SIGTERM)
+
+    def stop_sockets_first(number, frame):
+        _close_sockets(worker)
+        stop(number, frame)
+
+    signal.signal(signal.SIGTERM, stop_sockets_first)
+
+
+def worker_int(worker):
+    _close_sockets(worker)
+
+
+def _close_sockets(worker):
+    threading.Thread(target=worker.wsgi.extensions["hub"].close_all, daemon=True).start()
 
 
 def child_exit(server, worker):

@@ -6,6 +6,7 @@ from flask import current_app
 
 from mealquest.core import idempotency, messages, outbox
 from mealquest.identity import service as identity
+from mealquest.realtime import service as realtime
 
 
 def purge() -> str:
@@ -15,6 +16,8 @@ def purge() -> str:
         "keys": idempotency.purge_old,
         "events": lambda: outbox.purge_delivered(days),
         "codes": identity.purge_codes,
+        "sessions": identity.purge_sessions,
+        "live events": lambda: realtime.purge_old(days),
         "messages": messages.purge_old,
     }
     return "purged " + ", ".join(f"{_all(chore)} {name}" for name, chore in chores.items())

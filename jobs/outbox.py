@@ -2,11 +2,12 @@
 
 from mealquest.core import outbox
 from mealquest.core.outbox import Subscribers
+from mealquest.realtime import service as realtime
 
 ROUNDS = 50  # one run's share; the tick rings again while anything is due
 
 # Event type -> who hears of it. An event without subscribers is simply delivered.
-SUBSCRIBERS: Subscribers = {}
+SUBSCRIBERS: Subscribers = {**realtime.SUBSCRIPTIONS}
 
 
 def relay() -> str:

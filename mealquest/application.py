@@ -12,16 +12,19 @@ from mealquest.core.bells import Bells
 from mealquest.core.crypto import Keyring
 from mealquest.core.settings import Settings
 from mealquest.core.telemetry import configure_logging
+from mealquest.identity.staff_views import feature as staff
 from mealquest.identity.views import feature as identity
 from mealquest.onboarding.views import feature as onboarding
 from mealquest.ops.views import feature as ops
 from mealquest.payments.views import feature as payments
+from mealquest.realtime.views import feature as realtime
+from mealquest.realtime.views import install as install_sockets
 from mealquest.tenancy.views import feature as tenancy
 from mealquest.wallet.views import feature as wallet
 from mealquest.web import install as web
 
 ROOT = Path(__file__).resolve().parent.parent
-FEATURES = (audit, tenancy, identity, wallet, payments, onboarding, ops)
+FEATURES = (audit, tenancy, identity, staff, realtime, wallet, payments, onboarding, ops)
 
 
 def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: str) -> Flask:
@@ -37,6 +40,7 @@ def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: st
     app.extensions["keyring"] = Keyring(settings.keyring)
     _connect(app, settings, db_url, admin_url, redis_url)
     web.install(app, FEATURES, settings, redis_url, ROOT)
+    install_sockets(app, settings, redis_url)
     cli.install(app)
     return app
 

@@ -6,11 +6,11 @@ import sys
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import psycopg
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from mealquest.application import create_app
@@ -69,10 +69,10 @@ class Servers:
 def servers(settings: Settings, found: Endpoints) -> Servers:
     db_url = _plain(settings.db_url) or found.db_url or ""
     admin_url = _plain(settings.db_admin_url or settings.db_url) or found.admin_db_url or ""
-    database = make_url(db_url).database
+    database = urlsplit(db_url).path
     return Servers(
         db_url,
-        make_url(admin_url).set(database=database).render_as_string(hide_password=False),
+        urlsplit(admin_url)._replace(path=database).geturl(),
         settings.redis_url or found.redis_url or "",
     )
 
@@ -108,7 +108,7 @@ def explain(failure: Exception) -> str:
 
 def _plain(url: str) -> str:
     """Without a driver's name: `postgresql+psycopg://…` is SQLAlchemy's way of writing it."""
-    return make_url(url).set(drivername="postgresql").render_as_string(False) if url else ""
+    return urlsplit(url)._replace(scheme="postgresql").geturl() if url else ""
 
 
 def _leave(_number: int, _frame: object) -> NoReturn:

@@ -58,7 +58,7 @@ def one(session: Session, merchant_id: str, audit_id: str) -> Row[Any] | None:
 
 
 def of_request(session: Session, merchant_id: str, around: Row[Any]) -> Sequence[Row[Any]]:
-    """The other rows of a row's request. They are looked for near it, as no index knows requests."""
+    """The other rows of a row's request, looked for near it: no index knows requests."""
     if not around.request_id:
         return []
     at = around.occurred_at

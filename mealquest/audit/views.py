@@ -57,12 +57,11 @@ def audit(call: Call, form: AuditForm) -> AuditView:
     page = service.logs(call.merchant_id, form, zone())
     if call.face is Face.API:
         return AuditView(**dict(page))
+    following = page.page_info.next_cursor
     known = [entry.operator_id for entry in page.items]
     return AuditView(
         **dict(page),
-        **lists.links(
-            form, "audit.audit.page", page.page_info.next_cursor, csv="audit.audit_csv.page"
-        ),
+        **lists.links(call, form, "audit.audit.page", following, csv="audit.audit_csv.page"),
         people=people.names(call.merchant_id, known),
         staff=_staff(call.merchant_id, form.operator_id),
     )
@@ -71,7 +70,7 @@ def audit(call: Call, form: AuditForm) -> AuditView:
 @feature.get(
     api="/api/audit/logs.csv",
     page="/console/audit.csv",
-    roles=MERCHANT,
+    roles=lists.EXPORTERS,
     scope=Scope.QUERY,
     gate=Operation.AUDIT_QUERY,
     media="text/csv",

@@ -67,6 +67,12 @@ class TooLarge(AppError):
     code = "BODY_TOO_LARGE"
 
 
+class UpgradeRequired(AppError):
+    """The path is there, but speaks another protocol: WebSocket, version 13."""
+
+    code = "UPGRADE_REQUIRED"
+
+
 class TooManyRequests(AppError):
     """`retry_after` is in whole seconds and becomes the header of that name."""
 

@@ -44,7 +44,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".mealquest"), validation_alias="MQ_DATA_DIR")
     run_worker: bool = Field(True, validation_alias="MQ_RUN_WORKER")
     web_workers: int = Field(2, ge=1, le=64, validation_alias="MQ_WEB_WORKERS")
-    web_threads: int = Field(32, ge=1, le=1000, validation_alias="MQ_WEB_THREADS")
+    web_threads: int = Field(200, ge=1, le=1000, validation_alias="MQ_WEB_THREADS")
+    ws_max_per_process: int | None = Field(
+        None, ge=0, le=1000, validation_alias="MQ_WS_MAX_PER_PROCESS"
+    )
 
     db_url: str = Field("", validation_alias=_either("MQ_DB_URL", "DATABASE_URL"))
     db_admin_url: str = Field("", validation_alias="MQ_DB_ADMIN_URL")
@@ -140,6 +143,12 @@ class Settings(BaseSettings):
     @property
     def base_url(self) -> str:
         return (self.public_base_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def socket_limit(self) -> int:
+        """Sockets of one web process. Each takes a thread; some stay free for HTTP, always."""
+        most = self.web_threads - min(8, self.web_threads // 2)
+        return most if self.ws_max_per_process is None else min(most, self.ws_max_per_process)
 
     @property
     def throttles(self) -> bool:

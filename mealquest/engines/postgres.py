@@ -76,11 +76,11 @@ class Postgres:
             if time.monotonic() > deadline:
                 failure = f"is not up after {START_SECONDS} seconds: {self._refusal}"
                 raise EngineFailed(self._report(failure))
-            if self._answers_superuser():
-                self._provision()
-            elif not self._lives():  # else it starts, recovers or stops: its starter was killed
+            if not self._lives():
                 self._start(fast)
-            time.sleep(POLL_SECONDS)
+            elif self._answers_superuser():
+                self._provision()
+            time.sleep(POLL_SECONDS)  # or it recovers or stops, for one who was killed over it
 
     def stop(self) -> None:
         """Fast mode; after 4 seconds immediate mode, which the next start recovers from."""

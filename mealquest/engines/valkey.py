@@ -82,7 +82,7 @@ class Valkey:
                 raise EngineFailed(self._report(f"is not up after {START_SECONDS} seconds"))
             if not self._lives():
                 self._start(fast, deadline)
-            time.sleep(POLL_SECONDS)  # reads its data: its starter was killed
+            time.sleep(POLL_SECONDS)  # or it reads its data, for one who was killed over it
 
     def stop(self) -> None:
         """SIGTERM is SHUTDOWN to Valkey: it writes out the append-only file first."""

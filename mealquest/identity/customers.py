@@ -1,5 +1,6 @@
 """A merchant's customers: one for each phone."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session
 from mealquest.audit import service as audit
 from mealquest.core.db import transaction
 from mealquest.core.ids import new_id
+from mealquest.core.paging import EXPORT_BATCH, Keyset, batches, cut
 from mealquest.core.principal import Principal
 from mealquest.core.wire import PHONE
 from mealquest.identity import phones, queries
@@ -91,20 +93,38 @@ def create_customer(
 
 
 def customers(merchant_id: str, form: CustomersForm) -> CustomersPage:
-    """The merchant's customers, newest first; `query` finds a name, a phone, its end, or an id."""
+    """A page of the merchant's customers; `query` finds a name, a phone, its end, or an id.
+
+    Invalid: not a cursor of ours.
+    """
+    rows, next_cursor = _page(merchant_id, form, form.cursor, form.limit)
+    items = [_view(row) for row in rows]
+    return CustomersPage(merchant_id=merchant_id, items=items, next_cursor=next_cursor)
+
+
+def every_customer(merchant_id: str, form: CustomersForm) -> Iterator[list[CustomerView]]:
+    """All customers the form finds, in batches that are read as they are asked for."""
+    read = batches(lambda cursor: _page(merchant_id, form, cursor, EXPORT_BATCH))
+    return ([_view(row) for row in rows] for rows in read)
+
+
+def _page(
+    merchant_id: str, form: CustomersForm, cursor: str | None, limit: int
+) -> tuple[Sequence[Customer], str | None]:
     text = form.query
     phone_hash = phones.phone_hash(text) if text and PHONE.fullmatch(text) else None
+    after = Keyset.decode(cursor) if cursor else None
     with transaction(merchant_id) as session:
-        rows, next_cursor = queries.customers_page(
+        rows = queries.customers_page(
             session,
             merchant_id,
             text=text,
             phone_hash=phone_hash,
-            cursor=form.cursor,
-            limit=form.limit,
+            order=form.order,
+            after=after,
+            limit=limit + 1,
         )
-    items = [_view(row) for row in rows]
-    return CustomersPage(merchant_id=merchant_id, items=items, next_cursor=next_cursor)
+    return cut(rows, limit, lambda row: Keyset(row.created_at, row.id).encode())
 
 
 def _values(

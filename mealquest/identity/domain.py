@@ -1,5 +1,7 @@
 """Phones, one-time codes and token revocation: the rules, without a database."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -11,6 +13,32 @@ CODE_TRIES = 5
 CHOICE_LIFE = timedelta(minutes=2)
 TOKEN_LIFE = timedelta(hours=12)
 APPLICANT_LIFE = timedelta(minutes=10)
+SEEN_EVERY = timedelta(minutes=5)  # how fine it is noted when a session was last in use
+
+# What a browser's User-Agent contains, the first that fits; most claim to be several others too.
+_BROWSERS = {
+    "MicroMessenger/": "WeChat",
+    "AlipayClient/": "Alipay",
+    "Edg": "Edge",
+    "OPR/": "Opera",
+    "SamsungBrowser/": "Samsung Internet",
+    "Firefox/": "Firefox",
+    "FxiOS/": "Firefox",
+    "CriOS/": "Chrome",
+    "Chrome/": "Chrome",
+    "Safari/": "Safari",
+}
+_SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "OpenHarmony": "HarmonyOS",
+    "Android": "Android",
+    "Windows": "Windows",
+    "CrOS": "ChromeOS",
+    "Mac OS X": "Mac",
+    "Linux": "Linux",
+}
+_PROGRAM = re.compile(r"(?!Mozilla)[A-Za-z][A-Za-z0-9_.-]{0,39}", re.ASCII)
 
 
 def digits_of(phone: str) -> str:
@@ -75,3 +103,36 @@ class Validity:
         if epoch is not None:
             return epoch == self.epoch
         return issued_at >= int(self.valid_after.astimezone(UTC).timestamp())
+
+
+def device_of(user_agent: str) -> str:
+    """Family of browser and system, `Safari, iPhone`; of an app its own name; or nothing."""
+    found = [_first(user_agent, _BROWSERS), _first(user_agent, _SYSTEMS)]
+    if any(found):
+        return ", ".join(filter(None, found))
+    program = _PROGRAM.match(user_agent)
+    return program[0] if program else ""
+
+
+def _first(text: str, names: dict[str, str]) -> str:
+    return next((name for sign, name in names.items() if sign in text), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Somebody with the owner's role; without a phone nobody can sign in as them."""
+
+    id: str
+    can_sign_in: bool
+
+
+def keeps_an_owner(owners: Iterable[Owner], leaving: str, *, acting: str) -> bool:
+    """Whether somebody can still act as the owner when `leaving` no longer is one.
+
+    An owner who cannot sign in counts only as long as nobody is worse off: when it is the one
+    who acts, or when the one who leaves cannot sign in either.
+    """
+    owners = list(owners)
+    could_sign_in = any(one.can_sign_in for one in owners if one.id == leaving)
+    others = [one for one in owners if one.id != leaving]
+    return any(one.can_sign_in or one.id == acting or not could_sign_in for one in others)

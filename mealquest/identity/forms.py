@@ -3,13 +3,13 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, model_validator
 
-from mealquest.core.wire import Input, Line, Phone, Str, refuse
+from mealquest.core.paging import ListForm, OptionalOrder, OptionalText, Order
+from mealquest.core.principal import MERCHANT, Role
+from mealquest.core.wire import Flag, Input, Key, Line, Phone, Str, refuse
 from mealquest.tenancy.service import tidy_merchant_id
 
-DEFAULT_LIMIT = 20
-MAX_LIMIT = 100
 _CODE = re.compile(r"\d{6}", re.ASCII)
 
 
@@ -20,24 +20,27 @@ def _code(value: Any) -> str:
     return text
 
 
-def _limit(value: Any) -> int:
-    """As everywhere on the wire: what is no positive number is the default."""
-    try:
-        limit = int(value)
-    except (TypeError, ValueError, OverflowError):
-        return DEFAULT_LIMIT
-    return min(limit, MAX_LIMIT) if limit > 0 else DEFAULT_LIMIT
-
-
 def _or_none(value: str) -> str | None:
     return value or None
 
 
-PageSize = Annotated[int, BeforeValidator(_limit)]
+def _staff_role(value: Any) -> Role:
+    if value is None or value == "":
+        raise refuse("role is required")
+    if not isinstance(value, str) or value.strip().upper() not in MERCHANT:
+        raise refuse("role is not one of the allowed values")
+    return Role(value.strip().upper())
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
 # Checked after the code, which is used up all the same when this turns out to be wrong.
 TidyMerchantId = Annotated[str | None, BeforeValidator(tidy_merchant_id)]
 OptionalLine = Annotated[Line, AfterValidator(_or_none)] | None
-OptionalText = Annotated[Str, AfterValidator(_or_none)] | None
+StaffRole = Annotated[Role, BeforeValidator(_staff_role)]
+StaffName = Annotated[Str, StringConstraints(max_length=64)]
 
 
 class _WrongWhenAbsent(Input):
@@ -65,7 +68,35 @@ class CustomerForm(_WrongWhenAbsent):
     display_name: OptionalLine = None
 
 
-class CustomersForm(Input):
+class CustomersForm(ListForm):
     query: OptionalText = None
-    limit: PageSize = DEFAULT_LIMIT
-    cursor: OptionalText = None
+    order: OptionalOrder = Order.NEWEST
+
+
+class InviteForm(_WrongWhenAbsent):
+    phone: Phone
+    role: StaffRole
+    name: StaffName = ""
+
+
+class StaffForm(Input):
+    staff_id: Key
+
+
+class RemoveStaffForm(StaffForm):
+    """`confirm` says that the caller means to leave themselves."""
+
+    confirm: Flag = False
+
+
+class ChangeStaffForm(StaffForm):
+    """What is left out or blank stays. `confirm` is for one's own role and phone."""
+
+    role: Annotated[StaffRole | None, BeforeValidator(_blank_is_none)] = None
+    name: Annotated[StaffName | None, BeforeValidator(_blank_is_none)] = None
+    phone: Annotated[Phone | None, BeforeValidator(_blank_is_none)] = None
+    confirm: Flag = False
+
+
+class EndSessionForm(StaffForm):
+    session_id: Key

@@ -38,6 +38,10 @@ def sealed_staff_phone(merchant_id: str, phone: str) -> str:
     return _keyring().encrypt(phone, place=f"staff.phone:{merchant_id}")
 
 
+def opened_staff_phone(merchant_id: str, sealed: str) -> str:
+    return _keyring().decrypt(sealed, place=f"staff.phone:{merchant_id}")
+
+
 def sealed_customer_phone(merchant_id: str, phone: str) -> str:
     return _keyring().encrypt(phone, place=f"customers.phone:{merchant_id}")
 

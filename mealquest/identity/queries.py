@@ -1,19 +1,17 @@
 """Reads of people. Everything here is inside the caller's transaction."""
 
-import base64
-import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from mealquest.core.errors import Invalid
+from mealquest.core.paging import Keyset, Order
 from mealquest.core.principal import Role
-from mealquest.identity.domain import PendingCode, Validity
-from mealquest.identity.models import Customer, PhoneCode, Staff, StaffPhone
+from mealquest.identity.domain import SEEN_EVERY, PendingCode, Validity
+from mealquest.identity.models import Customer, PhoneCode, Staff, StaffPhone, StaffSession
 
 LAST_DIGITS = 4
 
@@ -37,6 +35,8 @@ class Person:
     role: Role
     name: str
     validity: Validity
+    session_id: str | None = None
+    is_stale: bool = False  # the session was not noted as seen for minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +59,64 @@ class Binding:
 # --- staff --------------------------------------------------------------------------------
 
 
-def staff(session: Session, merchant_id: str, staff_id: str) -> Person | None:
-    """Somebody who works there now."""
-    found = staff_of(session, [Binding(merchant_id, staff_id)])
-    return found[0][1] if found else None
+def staff(
+    session: Session,
+    merchant_id: str,
+    staff_id: str,
+    *,
+    session_id: str | None = None,
+    stays: bool = False,
+) -> Person | None:
+    """Somebody who works there now; with `session_id`, only while that sign-in of theirs lives.
+
+    `stays`: role and tokens of the person do not change before the transaction ends.
+    """
+    query = select(*_PERSON).where(
+        Staff.merchant_id == merchant_id, Staff.id == staff_id, Staff.removed_at.is_(None)
+    )
+    if session_id:
+        query = query.join(
+            StaffSession,
+            and_(
+                StaffSession.merchant_id == Staff.merchant_id,
+                StaffSession.staff_id == Staff.id,
+                StaffSession.id == session_id,
+                StaffSession.ended_at.is_(None),
+            ),
+        ).add_columns(StaffSession.last_seen_at < func.now() - SEEN_EVERY)
+    if stays:
+        query = query.with_for_update(read=True, of=Staff)
+    row = session.execute(query).one_or_none()
+    if row is None:
+        return None
+    return replace(_person(row), session_id=session_id, is_stale=bool(session_id and row[-1]))
 
 
 def staff_of(session: Session, wanted: list[Binding]) -> list[tuple[str, Person]]:
     """Those of `wanted` who work there now, each with the merchant, by merchant."""
     rows = session.execute(
-        select(
-            Staff.merchant_id,
-            Staff.id,
-            Staff.role,
-            Staff.name,
-            Staff.token_epoch,
-            Staff.tokens_valid_after,
-        )
+        select(*_PERSON)
         .where(
             tuple_(Staff.merchant_id, Staff.id).in_([(b.merchant_id, b.staff_id) for b in wanted]),
             Staff.removed_at.is_(None),
         )
         .order_by(Staff.merchant_id)
     )
-    found = []
-    for row in rows:
-        validity = Validity(row.token_epoch, row.tokens_valid_after)
-        found.append((row.merchant_id, Person(row.id, row.role, row.name, validity)))
-    return found
+    return [(row.merchant_id, _person(row)) for row in rows]
+
+
+_PERSON = (
+    Staff.merchant_id,
+    Staff.id,
+    Staff.role,
+    Staff.name,
+    Staff.token_epoch,
+    Staff.tokens_valid_after,
+)
+
+
+def _person(row: Any) -> Person:
+    return Person(row.id, row.role, row.name, Validity(row.token_epoch, row.tokens_valid_after))
 
 
 def all_staff(session: Session, merchant_id: str) -> list[Named]:
@@ -188,25 +218,23 @@ def customers_page(
     *,
     text: str | None,
     phone_hash: str | None,
-    cursor: str | None,
+    order: Order,
+    after: Keyset | None,
     limit: int,
-) -> tuple[Sequence[Customer], str | None]:
-    """Newest first, and where the next page begins; None on the last one.
+) -> Sequence[Customer]:
+    """At most `limit` customers in order of their joining, behind the place of `after`.
 
     `phone_hash`: the hash of `text`, when it looks like a whole phone.
     """
     wanted = select(Customer).where(*_present(merchant_id))
     if text:
         wanted = wanted.where(or_(*_matches(text, phone_hash)))
-    rows = session.scalars(
-        _after(wanted, cursor)
-        .order_by(Customer.created_at.desc(), Customer.id.desc())
-        .limit(limit + 1)
-    ).all()
-    if len(rows) <= limit:
-        return rows, None
-    last = rows[limit - 1]
-    return rows[:limit], _as_cursor(last.created_at, last.id)
+    if after:
+        place, last = tuple_(Customer.created_at, Customer.id), (after.moment, after.id)
+        wanted = wanted.where(place < last if order is Order.NEWEST else place > last)
+    newest = (Customer.created_at.desc(), Customer.id.desc())
+    in_order = newest if order is Order.NEWEST else (Customer.created_at, Customer.id)
+    return session.scalars(wanted.order_by(*in_order).limit(limit)).all()
 
 
 def _present(merchant_id: str) -> tuple[ColumnElement[bool], ...]:
@@ -220,25 +248,3 @@ def _matches(text: str, phone_hash: str | None) -> list[ColumnElement[bool]]:
     if len(text) == LAST_DIGITS and text.isascii() and text.isdigit():
         matches.append(Customer.phone_last4 == text)
     return matches
-
-
-def _after(wanted: Select[Customer], cursor: str | None) -> Select[Customer]:
-    if cursor is None:
-        return wanted
-    created_at, customer_id = _from_cursor(cursor)
-    return wanted.where(tuple_(Customer.created_at, Customer.id) < (created_at, customer_id))
-
-
-def _as_cursor(created_at: datetime, customer_id: str) -> str:
-    return base64.urlsafe_b64encode(f"{created_at.isoformat()}|{customer_id}".encode()).decode()
-
-
-def _from_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        moment, _, customer_id = base64.urlsafe_b64decode(cursor).decode().partition("|")
-        created_at = datetime.fromisoformat(moment)
-    except (binascii.Error, ValueError):
-        raise Invalid("cursor is not valid", code="CURSOR_INVALID") from None
-    if created_at.tzinfo is None or not customer_id.isprintable():
-        raise Invalid("cursor is not valid", code="CURSOR_INVALID")
-    return created_at, customer_id

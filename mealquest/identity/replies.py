@@ -46,3 +46,55 @@ class CustomerView(View):
 class CustomersPage(Page):
     merchant_id: str
     items: list[CustomerView]
+
+
+class StaffView(View):
+    """Somebody of the team; `sessions` counts where they are signed in at the moment."""
+
+    staff_id: str
+    role: Role
+    name: str
+    phone_masked: str | None
+    created_at: Timestamp
+    last_seen_at: Timestamp | None
+    sessions: int
+
+
+class StaffListView(View):
+    merchant_id: str
+    items: list[StaffView]
+
+
+class StaffRemovedView(View):
+    staff_id: str
+    removed: bool = True
+
+
+class SessionView(View):
+    """One sign-in. `device` may be empty; `current` marks the one that asks."""
+
+    session_id: str
+    device: str
+    created_at: Timestamp
+    last_seen_at: Timestamp
+    expires_at: Timestamp
+    current: bool
+
+
+class SessionsView(View):
+    merchant_id: str
+    staff_id: str
+    items: list[SessionView]
+
+
+class SessionEndedView(View):
+    staff_id: str
+    session_id: str
+    ended: bool = True
+
+
+class PersonView(StaffView):
+    """Somebody of the team with their sign-ins, newest first."""
+
+    signed_in: list[SessionView]
+    is_self: bool

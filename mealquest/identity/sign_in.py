@@ -10,6 +10,7 @@ from mealquest.identity.errors import CodeRefused, MerchantScopeDenied
 from mealquest.identity.forms import SignInForm
 from mealquest.identity.queries import Binding
 from mealquest.identity.replies import MerchantChoice, Profile, SignedInView
+from mealquest.identity.sessions import open_session
 from mealquest.tenancy import service as tenancy
 
 ACTION = "STAFF_SIGN_IN"
@@ -17,8 +18,10 @@ ACTION = "STAFF_SIGN_IN"
 _AUDITED = {Verdict.MISMATCH, Verdict.EXPIRED}
 
 
-def sign_in(form: SignInForm) -> SignedInView:
+def sign_in(form: SignInForm, user_agent: str = "") -> SignedInView:
     """Turn a phone and its code into a token of the staff member whose phone it is.
+
+    A token for a merchant comes with a session, which says what device it is used on.
 
     Without a merchant: the only one that knows the phone; of several, a list to choose from; of
     none, a token that may only onboard a merchant.
@@ -33,11 +36,11 @@ def sign_in(form: SignInForm) -> SignedInView:
         _tell_of_refusal(proof)
         raise CodeRefused(proof.verdict.value, code=f"CODE_{proof.verdict.name}")
     if form.merchant_id is not None:
-        return _at(form.phone, _named(form.merchant_id, proof.bindings))
+        return _at(form.phone, _named(form.merchant_id, proof.bindings), user_agent)
     if not proof.bindings:
         return _applicant(form.phone)
     if len(proof.bindings) == 1:
-        return _at(form.phone, proof.bindings[0])
+        return _at(form.phone, proof.bindings[0], user_agent)
     return _choice(form.phone, proof.bindings)
 
 
@@ -53,12 +56,12 @@ def _named(merchant_id: str, bindings: list[Binding]) -> Binding:
     raise MerchantScopeDenied
 
 
-def _at(phone: str, binding: Binding) -> SignedInView:
+def _at(phone: str, binding: Binding, user_agent: str) -> SignedInView:
     with transaction(binding.merchant_id) as session:
-        staff = queries.staff(session, binding.merchant_id, binding.staff_id)
+        staff = queries.staff(session, binding.merchant_id, binding.staff_id, stays=True)
         if staff is None:  # removed since the code was checked
             raise MerchantScopeDenied
-        principal = Principal(staff.role, staff.id, binding.merchant_id, staff.name)
+        principal, token = open_session(session, binding.merchant_id, staff, user_agent)
         audit.record(session, binding.merchant_id, ACTION, principal, {})
     profile = Profile(
         role=staff.role,
@@ -67,7 +70,7 @@ def _at(phone: str, binding: Binding) -> SignedInView:
         operator_id=staff.id,
         name=staff.name,
     )
-    return SignedInView(token=tokens.mint(principal, staff.validity.epoch), profile=profile)
+    return SignedInView(token=token, profile=profile)
 
 
 def _applicant(phone: str) -> SignedInView:

@@ -1,6 +1,6 @@
 """Staff, and what a token is worth: the person it names must still be who it says."""
 
-from sqlalchemy import delete, func, text, update
+from sqlalchemy import delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -8,31 +8,41 @@ from mealquest.audit import service as audit
 from mealquest.core.db import transaction
 from mealquest.core.ids import new_id
 from mealquest.core.principal import MERCHANT, Principal, Role
+from mealquest.core.principal import Session as SignIn
 from mealquest.identity import phones, queries
 from mealquest.identity.errors import StaffExists, StaffNotFound, StaffPhoneTaken
 from mealquest.identity.models import Customer, Staff, StaffPhone
+from mealquest.identity.queries import Person
+from mealquest.identity.sessions import FROM_NEXT_SECOND, end_everything
 from mealquest.identity.tokens import Claims, InvalidToken
-
-# Tokens of other issuers are dated in whole seconds: the next second is the first to trust.
-_FROM_NEXT_SECOND = func.date_trunc("second", func.now()) + text("interval '1 second'")
 
 
 def principal_of(session: Session, claims: Claims) -> Principal:
     """Who a token's claims stand for, in one statement; none for an applicant.
 
-    InvalidToken: the person is gone, has another role by now, or has signed out since.
+    InvalidToken: the person is gone, has another role by now, or has signed out since; or the
+    sign-in it comes from is ended.
     """
     if claims.role is Role.APPLICANT or claims.merchant_id is None:
         return Principal(Role.APPLICANT, claims.subject)
-    find = queries.customer_person if claims.role is Role.CUSTOMER else queries.staff
-    person = find(session, claims.merchant_id, claims.subject)
+    person = _holder(session, claims.merchant_id, claims)
     if (
         person is None
         or person.role is not claims.role
         or not person.validity.covers(claims.epoch, claims.issued_at)
     ):
         raise InvalidToken("invalid token")
-    return Principal(person.role, person.id, claims.merchant_id, person.name)
+    return Principal(person.role, person.id, claims.merchant_id, person.name, _sign_in(person))
+
+
+def _holder(session: Session, merchant_id: str, claims: Claims) -> Person | None:
+    if claims.role is Role.CUSTOMER:
+        return queries.customer_person(session, merchant_id, claims.subject)
+    return queries.staff(session, merchant_id, claims.subject, session_id=claims.session_id)
+
+
+def _sign_in(person: Person) -> SignIn | None:
+    return SignIn(person.session_id, person.is_stale) if person.session_id else None
 
 
 def staff_principal(merchant_id: str, staff_id: str) -> tuple[Principal, int]:
@@ -60,15 +70,21 @@ def sign_out(principal: Principal) -> None:
     merchant_id = principal.merchant_id
     if merchant_id is None:
         return
-    people = Customer if principal.role is Role.CUSTOMER else Staff
     with transaction(merchant_id) as session:
-        session.execute(
-            update(people)
-            .where(people.merchant_id == merchant_id, people.id == principal.subject)
-            .values(token_epoch=people.token_epoch + 1, tokens_valid_after=_FROM_NEXT_SECOND)
-        )
-        kind = "CUSTOMER" if people is Customer else "STAFF"
-        audit.record(session, merchant_id, f"{kind}_SIGN_OUT", principal, {})
+        if principal.role is Role.CUSTOMER:
+            _end_customer_tokens(session, merchant_id, principal.subject)
+            audit.record(session, merchant_id, "CUSTOMER_SIGN_OUT", principal, {})
+        else:
+            end_everything(session, merchant_id, principal.subject)
+            audit.record(session, merchant_id, "STAFF_SIGN_OUT", principal, {})
+
+
+def _end_customer_tokens(session: Session, merchant_id: str, customer_id: str) -> None:
+    session.execute(
+        update(Customer)
+        .where(Customer.merchant_id == merchant_id, Customer.id == customer_id)
+        .values(token_epoch=Customer.token_epoch + 1, tokens_valid_after=FROM_NEXT_SECOND)
+    )
 
 
 def add_staff(
@@ -104,7 +120,7 @@ def add_staff(
     if added is None:
         raise StaffExists
     if phone:
-        _bind(session, merchant_id, staff_id, phone)
+        bind_phone(session, merchant_id, staff_id, phone)
     return staff_id
 
 
@@ -113,16 +129,17 @@ def remove_staff(session: Session, merchant_id: str, staff_id: str) -> None:
     removed = session.scalar(
         update(Staff)
         .where(Staff.merchant_id == merchant_id, Staff.id == staff_id, Staff.removed_at.is_(None))
-        .values(
-            removed_at=func.now(),
-            phone=None,
-            token_epoch=Staff.token_epoch + 1,
-            tokens_valid_after=_FROM_NEXT_SECOND,
-        )
+        .values(removed_at=func.now(), phone=None)
         .returning(Staff.id)
     )
     if removed is None:
         raise StaffNotFound
+    end_everything(session, merchant_id, staff_id)
+    unbind_phone(session, merchant_id, staff_id)
+
+
+def unbind_phone(session: Session, merchant_id: str, staff_id: str) -> None:
+    """From now on no phone signs the person in."""
     session.execute(
         delete(StaffPhone).where(
             StaffPhone.merchant_id == merchant_id, StaffPhone.staff_id == staff_id
@@ -130,7 +147,8 @@ def remove_staff(session: Session, merchant_id: str, staff_id: str) -> None:
     )
 
 
-def _bind(session: Session, merchant_id: str, staff_id: str, phone: str) -> None:
+def bind_phone(session: Session, merchant_id: str, staff_id: str, phone: str) -> None:
+    """From now on the phone signs the person in. StaffPhoneTaken: it signs in a colleague."""
     bound = session.scalar(
         insert(StaffPhone)
         .values(phone_hash=phones.phone_hash(phone), merchant_id=merchant_id, staff_id=staff_id)

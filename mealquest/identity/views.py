@@ -1,13 +1,15 @@
 """Signing in and out by phone and code; customers found and created."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from flask import current_app, request, session, url_for
+from flask import Response, current_app, request, session, url_for
 from pydantic import Field
 
 from mealquest.core import messages
 from mealquest.core.principal import CASHIER, MERCHANT, Role
 from mealquest.core.settings import Profile
+from mealquest.core.spreadsheet import local
 from mealquest.core.wire import Input, NoInput, Str, View
 from mealquest.identity import service
 from mealquest.identity.forms import CustomerForm, CustomersForm, RequestCodeForm, SignInForm
@@ -20,9 +22,11 @@ from mealquest.identity.replies import (
 )
 from mealquest.identity.service import DemoPerson
 from mealquest.tenancy.service import Operation
-from mealquest.web import credentials
+from mealquest.web import credentials, lists
 from mealquest.web.frame import Call, Feature, Reply, Scope
+from mealquest.web.lists import Listing
 from mealquest.web.look import translate as _
+from mealquest.web.look import zone
 from mealquest.web.security import is_local
 from mealquest.web.throttle import Throttle
 
@@ -56,11 +60,10 @@ class SignedOutView(View):
     signed_out: bool = True
 
 
-class CustomersView(CustomersPage):
+class CustomersView(CustomersPage, Listing):
     """The list with what its page needs besides."""
 
     query: str = Field("", exclude=True)
-    next_url: str | None = Field(None, exclude=True)
 
 
 def _address(form: Input) -> str:
@@ -145,7 +148,8 @@ def _development_code(phone: str) -> str | None:
     if current_app.config["SETTINGS"].profile is not Profile.DEV:
         return None
     sent = (stored.message for stored in messages.newest(limit=20))
-    found = next((message for message in sent if message.to == phone), None)
+    codes = (message for message in sent if message.to == phone and "code" in message.data)
+    found = next(codes, None)
     return str(found.data["code"]) if found else None
 
 
@@ -160,7 +164,7 @@ def _development_code(phone: str) -> str | None:
 )
 def sign_in(call: Call, form: SignInForm) -> SignedInView:
     """Prove a phone by its code; answers a token."""
-    return service.sign_in(form)
+    return service.sign_in(form, request.user_agent.string)
 
 
 @feature.get(page="/console/sign-in/merchant", template="identity/merchant")
@@ -198,12 +202,34 @@ def sign_out(call: Call, form: NoInput) -> SignedOutView:
 def customers(call: Call, form: CustomersForm) -> CustomersView:
     """Customers of the merchant, newest first, or those that a query finds."""
     page = service.customers(call.merchant_id, form)
-    onward: dict[str, Any] = {"cursor": page.next_cursor, "query": form.query, "limit": form.limit}
+    csv = "identity.customers_csv.page"
     return CustomersView(
         **dict(page),
+        **lists.links(call, form, "identity.customers.page", page.next_cursor, csv=csv),
         query=form.query or "",
-        next_url=url_for("identity.customers.page", **onward) if page.next_cursor else None,
     )
+
+
+@feature.get(
+    api="/api/customers.csv",
+    page="/console/customers.csv",
+    roles=lists.EXPORTERS,
+    scope=Scope.QUERY,
+    media="text/csv",
+)
+def customers_csv(call: Call, form: CustomersForm) -> Response:
+    """The list of customers as a CSV file, all pages of it. Phones stay masked."""
+    here = zone()
+    since = _("Since (%(zone)s)", zone=here.key)
+    header = [_("Name"), _("Phone"), since, _("Tags"), _("Customer id")]
+    rows: Iterator[Any] = (
+        [
+            [c.display_name, c.phone_masked, local(c.created_at, here), " ".join(c.tags), c.uid]
+            for c in batch
+        ]
+        for batch in service.every_customer(call.merchant_id, form)
+    )
+    return lists.csv_file(call, "customers", form, header, rows)
 
 
 def _after_customer(view: CustomerView) -> str:

@@ -23,8 +23,10 @@ class OnboardPage(View):
 
 def _enter(view: OnboardedView) -> None:
     """The new owner goes on as the owner of the shop."""
-    principal, epoch = identity.staff_principal(view.merchant.merchant_id, "staff_owner")
-    credentials.start_session(identity.mint(principal, epoch))
+    token = identity.start_session(
+        view.merchant.merchant_id, "staff_owner", request.user_agent.string
+    )
+    credentials.start_session(token)
 
 
 @feature.get(

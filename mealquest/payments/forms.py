@@ -2,29 +2,19 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
-from mealquest.core.wire import AmountOrZero, Input, Key, Line, PositiveAmount, Str
+from mealquest.core.paging import ListForm, OptionalDay, OptionalOrder, OptionalText, Order
+from mealquest.core.wire import AmountOrZero, Input, Key, Line, PositiveAmount
+from mealquest.payments.domain import PaymentStatus
 from mealquest.tenancy.service import MerchantId
-
-DEFAULT_LIMIT = 20
-MAX_LIMIT = 100
 
 
 def _or_none(value: str) -> str | None:
     return value or None
 
 
-def _limit(value: Any) -> int:
-    """What is no positive number is the default, as everywhere on the wire."""
-    try:
-        limit = int(value)
-    except (TypeError, ValueError, OverflowError):
-        return DEFAULT_LIMIT
-    return min(limit, MAX_LIMIT) if limit > 0 else DEFAULT_LIMIT
-
-
-_Optional = Annotated[Str, Field(max_length=300), AfterValidator(_or_none)] | None
+OptionalStatus = Annotated[PaymentStatus | None, BeforeValidator(lambda value: value or None)]
 
 
 class QuoteForm(Input):
@@ -32,7 +22,7 @@ class QuoteForm(Input):
 
     user_id: Key
     order_amount: PositiveAmount
-    voucher_id: _Optional = None
+    voucher_id: OptionalText = None
 
     @model_validator(mode="before")
     @classmethod
@@ -74,6 +64,11 @@ class PaymentIdForm(Input):
     payment_id: Key
 
 
-class PaymentsForm(Input):
-    limit: Annotated[int, BeforeValidator(_limit)] = DEFAULT_LIMIT
-    cursor: _Optional = None
+class PaymentsForm(ListForm):
+    """Filters of the list; the days are the merchant's, both inclusive."""
+
+    status: OptionalStatus = None
+    user_id: OptionalText = None
+    from_day: OptionalDay = None
+    to_day: OptionalDay = None
+    order: OptionalOrder = Order.NEWEST

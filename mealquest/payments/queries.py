@@ -1,7 +1,5 @@
 """Statements on payments. A customer's name is read beside them, as the foreign key allows."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +9,6 @@ from sqlalchemy import Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from mealquest.core.errors import Invalid
 from mealquest.core.money import Currency
 from mealquest.payments.domain import ExternalStatus, PaymentStatus
 from mealquest.wallet.service import Checkout, Deduction, LockedWallet
@@ -94,7 +91,7 @@ def add(
     )
 
 
-_FACTS = """
+FACTS = """
     SELECT p.id, p.customer_id, c.display_name, p.status, p.currency, p.voucher_minor,
            p.bonus_minor, p.principal_minor, p.silver_minor, p.external_minor, p.refunded_minor,
            p.quote #>> '{selectedVoucher,name}' AS voucher_name, p.taken_by, p.created_at
@@ -102,17 +99,7 @@ _FACTS = """
       JOIN customers c ON c.merchant_id = p.merchant_id AND c.id = p.customer_id
      WHERE p.merchant_id = :merchant
 """
-_NEWEST_FIRST = " ORDER BY p.created_at DESC, p.id DESC LIMIT :limit"
-_OWN = " AND p.customer_id = :customer"
-_AFTER = " AND (p.created_at, p.id) < (:before, :before_id)"
-
-_ONE = text(_FACTS + " AND p.id = :id")
-# By whether they are one customer's only, and whether they go on from a cursor.
-_PAGES = {
-    (own, after): text(_FACTS + _OWN * own + _AFTER * after + _NEWEST_FIRST)
-    for own in (False, True)
-    for after in (False, True)
-}
+_ONE = text(FACTS + " AND p.id = :id")
 _TAKEN = text(
     """
     SELECT count(*), CAST(coalesce(sum(order_minor), 0) AS bigint) FROM payments
@@ -123,32 +110,7 @@ _TAKEN = text(
 
 def one(session: Session, merchant_id: str, payment_id: str) -> PaymentFacts | None:
     row = session.execute(_ONE, {"merchant": merchant_id, "id": payment_id}).first()
-    return _facts(row) if row else None
-
-
-def page(
-    session: Session,
-    merchant_id: str,
-    *,
-    customer_id: str | None,
-    limit: int,
-    cursor: str | None,
-) -> tuple[list[PaymentFacts], str | None]:
-    """Newest first, and the cursor of the next page; None on the last one.
-
-    Raises Invalid for a cursor that no page gave out.
-    """
-    values: dict[str, Any] = {"merchant": merchant_id, "limit": limit + 1}
-    if customer_id is not None:
-        values["customer"] = customer_id
-    if cursor is not None:
-        values["before"], values["before_id"] = _from_cursor(cursor)
-    statement = _PAGES[customer_id is not None, cursor is not None]
-    found = [_facts(row) for row in session.execute(statement, values)]
-    if len(found) <= limit:
-        return found, None
-    last = found[limit - 1]
-    return found[:limit], _as_cursor(last.created_at, last.id)
+    return facts_of(row) if row else None
 
 
 def taken_between(
@@ -159,7 +121,7 @@ def taken_between(
     return row[0], row[1]
 
 
-def _facts(row: Row[Any]) -> PaymentFacts:
+def facts_of(row: Row[Any]) -> PaymentFacts:
     return PaymentFacts(
         row.id,
         row.customer_id,
@@ -178,19 +140,3 @@ def _facts(row: Row[Any]) -> PaymentFacts:
         row.taken_by,
         row.created_at,
     )
-
-
-def _as_cursor(created_at: datetime, payment_id: str) -> str:
-    return base64.urlsafe_b64encode(f"{created_at.isoformat()} {payment_id}".encode()).decode()
-
-
-def _from_cursor(cursor: str) -> tuple[datetime, str]:
-    refusal = Invalid("cursor is not valid", code="CURSOR_INVALID")
-    try:
-        moment, _, payment_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
-        created_at = datetime.fromisoformat(moment)
-    except (binascii.Error, ValueError):
-        raise refusal from None
-    if created_at.tzinfo is None or not payment_id.isprintable():
-        raise refusal
-    return created_at, payment_id

@@ -4,21 +4,20 @@
 """
 
 from datetime import datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
-from mealquest.core.principal import Principal, Role
+from mealquest.core.paging import DEFAULT_LIMIT
+from mealquest.core.principal import Principal
 from mealquest.payments import queries
 from mealquest.payments.domain import PaymentStatus
 from mealquest.payments.errors import PaymentNotFound
-from mealquest.payments.forms import DEFAULT_LIMIT, MAX_LIMIT, QuoteForm, VerifyForm
+from mealquest.payments.forms import PaymentsForm, QuoteForm, VerifyForm
+from mealquest.payments.listing import every, listed, own_of, row_of
 from mealquest.payments.outside import callback, cancel, expire_due, require_signature
-from mealquest.payments.queries import PaymentFacts
 from mealquest.payments.refunds import has_due, send_due
 from mealquest.payments.replies import (
-    DeductionView,
     PaymentRowView,
     PaymentsPage,
     PaymentView,
@@ -38,6 +37,7 @@ __all__ = [
     "PaymentRowView",
     "PaymentStatus",
     "PaymentView",
+    "PaymentsForm",
     "PaymentsPage",
     "QuoteForm",
     "QuoteView",
@@ -46,8 +46,10 @@ __all__ = [
     "VerifyView",
     "callback",
     "cancel",
+    "every",
     "expire_due",
     "has_due",
+    "listed",
     "payment",
     "quote",
     "recent",
@@ -63,11 +65,11 @@ def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
     """One payment with its postings. PaymentNotFound also for another customer's own payment."""
     with transaction(merchant_id) as session:
         found = queries.one(session, merchant_id, payment_id)
-        if found is None or _own(by) not in {None, found.customer_id}:
+        if found is None or own_of(by) not in {None, found.customer_id}:
             raise PaymentNotFound
         postings = wallets.postings_of(session, merchant_id, payment_id)
     return PaymentView(
-        **_row(found),
+        **row_of(found),
         postings=[PostingView.of(posting, found.currency) for posting in postings],
     )
 
@@ -75,15 +77,8 @@ def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
 def recent(
     merchant_id: str, by: Principal, limit: int = DEFAULT_LIMIT, cursor: str | None = None
 ) -> PaymentsPage:
-    """Payments newest first; a customer sees own ones only. Invalid: not a cursor of ours."""
-    limit = max(1, min(limit, MAX_LIMIT))
-    with transaction(merchant_id) as session:
-        found, following = queries.page(
-            session, merchant_id, customer_id=_own(by), limit=limit, cursor=cursor
-        )
-    return PaymentsPage(
-        items=[PaymentRowView(**_row(facts)) for facts in found], next_cursor=following
-    )
+    """The newest payments. Invalid: not a cursor of ours."""
+    return listed(merchant_id, PaymentsForm(limit=limit, cursor=cursor), by)
 
 
 def today(merchant_id: str) -> TodayView:
@@ -107,27 +102,3 @@ def day_of(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
         datetime.combine(day, time.min, zone),
         datetime.combine(day + timedelta(days=1), time.min, zone),
     )
-
-
-def _own(by: Principal) -> str | None:
-    """The one customer whose payments the caller may see; None for staff, who see all."""
-    return by.subject if by.role is Role.CUSTOMER else None
-
-
-def _row(facts: PaymentFacts) -> dict[str, Any]:
-    def shown(minor: int) -> Any:
-        return major(minor, facts.currency)
-
-    return {
-        "payment_txn_id": facts.id,
-        "user_id": facts.customer_id,
-        "display_name": facts.display_name,
-        "status": facts.status,
-        "order_amount": shown(facts.parts.order),
-        "currency": facts.currency,
-        "deduction": DeductionView.of(facts.parts, facts.currency),
-        "refunded_amount": shown(facts.refunded_minor),
-        "voucher_name": facts.voucher_name,
-        "taken_by": facts.taken_by,
-        "created_at": facts.created_at,
-    }

@@ -1,13 +1,15 @@
 """Taking payments: the API of quote and verify, and the clerk's pages over the same handlers."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
-from flask import url_for
+from flask import Response, url_for
 from pydantic import Field
 
 from mealquest.core.idempotency import KeyedRequest
-from mealquest.core.principal import CASHIER, MERCHANT, Role
+from mealquest.core.principal import CASHIER, MERCHANT
+from mealquest.core.spreadsheet import local
 from mealquest.core.wire import Input, Key, NoInput, View
 from mealquest.identity import service as identity
 from mealquest.identity.service import StaffNotFound
@@ -27,25 +29,28 @@ from mealquest.payments.replies import (
 )
 from mealquest.tenancy.service import Operation
 from mealquest.wallet.service import VoucherVerdict
+from mealquest.web import lists, people
 from mealquest.web.frame import Call, Feature, Reply, Scope
-from mealquest.web.look import money, name_of, new_key, principal
+from mealquest.web.lists import Listing
+from mealquest.web.look import money, name_of, new_key, principal, zone
 from mealquest.web.look import translate as _
 from mealquest.web.respond import wants_fragment
 from mealquest.web.wording import page_words
 
 feature = Feature("payments")
+LIST = "payments.payments.page"
+PARTS = ("voucher", "bonus", "principal", "silver", "external")
 VERIFY = f"{feature.name}.verify"
-Order = TypeVar("Order", bound=QuoteForm)
 
 
 class PaymentPageForm(Input):
     payment_id: Key
 
 
-class PaymentsView(PaymentsPage):
-    """The list with the address of what is older, for its page."""
+class PaymentsView(PaymentsPage, Listing):
+    """The list with what its page needs besides."""
 
-    next_url: str | None = Field(None, exclude=True)
+    customer: str | None = Field(None, exclude=True)  # whose payments, when one was asked for
 
 
 class HomeView(View):
@@ -98,10 +103,16 @@ def _receipt(view: VerifyView) -> str:
     )
 
 
-@feature.post(api="/api/payment/quote", roles=CASHIER, scope=Scope.PINNED, ungated="reads only")
+@feature.post(
+    api="/api/payment/quote",
+    roles=CASHIER,
+    scope=Scope.PINNED,
+    own_user=True,
+    ungated="reads only",
+)
 def quote(call: Call, form: QuoteForm) -> QuoteView:
     """What an order would use. Changes nothing, so it passes a freeze."""
-    return service.quote(call.merchant_id, _own(call, form))
+    return service.quote(call.merchant_id, form)
 
 
 @feature.post(
@@ -111,12 +122,13 @@ def quote(call: Call, form: QuoteForm) -> QuoteView:
     scope=Scope.PINNED,
     gate=Operation.PAYMENT_VERIFY,
     idempotent=True,
+    own_user=True,
     again="payments.counter",
     see_other=_receipt,
 )
 def verify(call: Call, form: VerifyForm) -> VerifyView:
     """Take an order from wallet and voucher, once per key."""
-    return service.verify(call.merchant_id, _own(call, form), call.principal, call.keyed)
+    return service.verify(call.merchant_id, form, call.principal, call.keyed)
 
 
 @feature.get(
@@ -139,20 +151,39 @@ def payment(call: Call, form: PaymentPageForm) -> PaymentView:
     template="payments/payments",
 )
 def payments(call: Call, form: PaymentsForm) -> PaymentsView:
-    """Payments, newest first."""
-    page = service.recent(call.merchant_id, call.principal, form.limit, form.cursor)
-    onward: dict[str, Any] = {"cursor": page.next_cursor, "limit": form.limit}
+    """Payments by state, customer and day, newest first."""
+    page = service.listed(call.merchant_id, form, call.principal)
+    names = people.names(call.merchant_id, [form.user_id]) if form.user_id else {}
     return PaymentsView(
         **dict(page),
-        next_url=url_for("payments.payments.page", **onward) if page.next_cursor else None,
+        **lists.links(call, form, LIST, page.next_cursor, csv="payments.payments_csv.page"),
+        customer=names.get(form.user_id or "", form.user_id),
     )
 
 
-def _own(call: Call, form: Order) -> Order:
-    """A customer pays for nobody else, whatever the request says."""
-    if call.principal.role is Role.CUSTOMER:
-        return form.model_copy(update={"user_id": call.principal.subject})
-    return form
+@feature.get(
+    api="/api/payments.csv",
+    page="/console/payments.csv",
+    roles=lists.EXPORTERS,
+    scope=Scope.QUERY,
+    media="text/csv",
+)
+def payments_csv(call: Call, form: PaymentsForm) -> Response:
+    """The list of payments as a CSV file, all pages of it."""
+    here = zone()
+    header = [_("Time (%(zone)s)", zone=here.key), _("Payment"), _("Customer"), _("Customer id")]
+    header += [_("State"), _("Currency"), _("Amount"), *(part_label(part) for part in PARTS)]
+    header += [_("Refunded"), _("Taken by")]
+    batches = service.every(call.merchant_id, form, call.principal)
+    rows: Iterator[Any] = ([_cells(row, here) for row in batch] for batch in batches)
+    return lists.csv_file(call, "payments", form, header, rows)
+
+
+def _cells(row: PaymentRowView, here: ZoneInfo) -> list[Any]:
+    who = [row.payment_txn_id, row.display_name, row.user_id]
+    parts = [getattr(row.deduction, part) for part in PARTS]
+    sums = [row.order_amount, *parts, row.refunded_amount]
+    return [local(row.created_at, here), *who, row.status, row.currency, *sums, row.taken_by]
 
 
 @feature.word
@@ -204,6 +235,12 @@ def payment_state(status: PaymentStatus) -> StateWords:
         PaymentStatus.CANCELLED: StateWords(_("Not paid: cancelled"), "neutral"),
         PaymentStatus.EXTERNAL_REFUND_DUE: StateWords(_("Not paid: money goes back"), "warning"),
     }[status]
+
+
+@feature.word
+def payment_states() -> list[tuple[str, str]]:
+    """Every state of a payment, as options of a filter."""
+    return [(status.value, payment_state(status).label) for status in PaymentStatus]
 
 
 @feature.word

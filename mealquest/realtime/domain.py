@@ -67,9 +67,7 @@ class LiveEvent:
         return _frame(self.type, self.merchant_id, self.payload, self.occurred_at, self.seq)
 
 
-def lost_frame(
-    merchant_id: str, *, since: int, first_kept: int, newest: int, now: datetime
-) -> str:
+def lost_frame(merchant_id: str, *, since: int, first_kept: int, newest: int, now: datetime) -> str:
     """Tells a client that events after `since` are not kept any more: read the state anew.
 
     The stream goes on with event `first_kept`, or after `newest` when none is kept.
@@ -78,9 +76,7 @@ def lost_frame(
     return _frame("EVENTS_LOST", merchant_id, payload, now, first_kept - 1)
 
 
-def _frame(
-    kind: str, merchant_id: str, payload: dict[str, Any], moment: datetime, seq: int
-) -> str:
+def _frame(kind: str, merchant_id: str, payload: dict[str, Any], moment: datetime, seq: int) -> str:
     return json.dumps(
         {
             "type": kind,
@@ -99,6 +95,7 @@ class Close(IntEnum):
 
     NORMAL = 1000
     POLICY = 1008
+    FAILURE = 1011
     RESTART = 1012
     FULL = 1013
 
@@ -111,8 +108,14 @@ class Reason(StrEnum):
     REALTIME_DISABLED = "TENANT_REALTIME_DISABLED"
     TOO_SLOW = "TOO_SLOW"
     RESTARTING = "RESTARTING"  # connect again, with `since`
+    UNAVAILABLE = "UNAVAILABLE"  # the database does not answer; try again later
     FULL = "SOCKETS_FULL"  # this process holds as many as it may; try again later
 
     @property
     def code(self) -> Close:
-        return {Reason.RESTARTING: Close.RESTART, Reason.FULL: Close.FULL}.get(self, Close.POLICY)
+        codes = {
+            Reason.UNAVAILABLE: Close.FAILURE,
+            Reason.RESTARTING: Close.RESTART,
+            Reason.FULL: Close.FULL,
+        }
+        return codes.get(self, Close.POLICY)

@@ -1,15 +1,6 @@
 from mealquest.core.errors import Forbidden, Invalid, Unauthenticated
 
 
-class UpgradeNeeded(Invalid):
-    """426: this path speaks WebSocket only."""
-
-    code = "UPGRADE_REQUIRED"
-
-    def __init__(self) -> None:
-        super().__init__("this path speaks WebSocket only")
-
-
 class HandshakeInvalid(Invalid):
     code = "HANDSHAKE_INVALID"
 

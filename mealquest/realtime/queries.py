@@ -192,8 +192,7 @@ def sockets_of(session: Session, merchant_id: str, seen_within_s: int) -> int:
     found = session.scalar(
         select(func.coalesce(func.sum(LivePresence.sockets), 0)).where(
             LivePresence.merchant_id == merchant_id,
-            LivePresence.seen_at
-            > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, seen_within_s),
+            LivePresence.seen_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, seen_within_s),
         )
     )
     return int(found or 0)
@@ -228,4 +227,3 @@ def purge_leftovers(session: Session) -> int:
 
 def _count(result: Any) -> int:
     return int(result.rowcount)
-

@@ -140,9 +140,7 @@ def lost(merchant_id: str, since: int, newest: int) -> tuple[str, int] | None:
         first = queries.first_kept(session, merchant_id) or newest + 1
     if first - 1 <= since <= newest:
         return None
-    frame = lost_frame(
-        merchant_id, since=since, first_kept=first, newest=newest, now=utc_now()
-    )
+    frame = lost_frame(merchant_id, since=since, first_kept=first, newest=newest, now=utc_now())
     return frame, first - 1
 
 

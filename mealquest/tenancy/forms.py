@@ -1,13 +1,21 @@
-"""How a merchant is named by whoever calls us."""
+"""What tenancy takes in: how a merchant is named, and what it sets."""
 
 import re
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
 from mealquest.core.errors import Invalid
-from mealquest.core.wire import Input, refuse
+from mealquest.core.money import Currency
+from mealquest.core.wire import Input, Str, refuse
+from mealquest.tenancy.domain import RefundPolicy
 
+NAME_LENGTH = 64
+EMAIL_LENGTH = 254
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_NO_PLACE = {"localtime", "Factory", "posixrules"}  # names of the machine's own files
 _MERCHANT_ID = re.compile(r"[a-z][a-z0-9_-]{1,63}")
 
 
@@ -41,3 +49,55 @@ MerchantId = Annotated[str, BeforeValidator(_well_formed)]
 
 class ExistsForm(Input):
     merchant_id: MerchantId
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """Every time zone a merchant may have, by its IANA name."""
+    return frozenset(available_timezones() - _NO_PLACE)
+
+
+def _name(value: str) -> str:
+    if not value:
+        raise refuse("merchant name is required")
+    if len(value) > NAME_LENGTH:
+        raise refuse("merchant name too long")
+    return value
+
+
+def _email(value: str) -> str | None:
+    if value and (len(value) > EMAIL_LENGTH or not _EMAIL.fullmatch(value)):
+        raise refuse("email format invalid")
+    return value or None
+
+
+def _time_zone(value: str) -> str:
+    if value not in time_zones():
+        raise refuse("timeZone must be an IANA time zone")
+    return value
+
+
+class SettingsForm(Input):
+    """Any of a merchant's settings; what is left out stays. A field that is none is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    merchant_id: Any = None  # the token's counts
+    name: Annotated[Str, AfterValidator(_name)] = ""
+    email: Annotated[Str, AfterValidator(_email)] | None = None
+    time_zone: Annotated[Str, AfterValidator(_time_zone)] = ""
+    currency: Currency = Currency.CNY
+    locale: Literal["en", "zh-Hans"] = "en"
+    refund_policy: RefundPolicy = RefundPolicy.CLAWBACK
+
+    def changes(self) -> dict[str, Any]:
+        """Only what was sent, by column."""
+        return {
+            name: value for name, value in self if name in self.model_fields_set - {"merchant_id"}
+        }
+
+
+class SettingsPageForm(SettingsForm):
+    """The console's form, which also carries its token."""
+
+    model_config = ConfigDict(extra="ignore")

@@ -1,10 +1,13 @@
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import collate, select
+from sqlalchemy import ColumnElement, Table, bindparam, collate, or_, select
 from sqlalchemy.orm import Session
 
+from mealquest.core.db import Base, TableKind
 from mealquest.core.money import Currency
 from mealquest.tenancy.domain import Limit, RefundPolicy, TenantPolicy
 from mealquest.tenancy.models import Merchant, MerchantSettings, TenantPolicyRow
@@ -77,9 +80,59 @@ def policy(session: Session, merchant_id: str) -> TenantPolicy:
     return TenantPolicy(row.write_enabled, row.ws_enabled, limits)
 
 
+def without_realtime(session: Session, merchant_ids: Iterable[str]) -> set[str]:
+    rows = session.scalars(
+        select(TenantPolicyRow.merchant_id).where(
+            TenantPolicyRow.merchant_id.in_(sorted(merchant_ids)),
+            TenantPolicyRow.ws_enabled.is_(False),
+        )
+    )
+    return set(rows)
+
+
 def stored_limit(limit: Limit) -> dict[str, int]:
     return {"limit": limit.limit, "windowMs": limit.window_ms}
 
 
 def _limit(stored: Any) -> Limit:
     return Limit(stored["limit"], stored["windowMs"])
+
+
+def email(session: Session, merchant_id: str) -> str | None:
+    return session.scalar(select(Merchant.email).where(Merchant.id == merchant_id))
+
+
+def locked_facts(session: Session, merchant_id: str) -> MerchantFacts | None:
+    """As `facts`, and nobody else changes the settings until this transaction ends."""
+    row = session.execute(
+        select(*_FACTS).where(MerchantSettings.merchant_id == merchant_id).with_for_update()
+    ).one_or_none()
+    return MerchantFacts(**row._mapping) if row else None
+
+
+def keeps_sums(session: Session, merchant_id: str) -> bool:
+    """Whether any row of the merchant, of whatever feature, holds a sum other than zero.
+
+    It is read off the schema, where every sum is a column in `_minor`: so this package needs to
+    know none of those that come after it, and none of theirs can be forgotten.
+    """
+    return bool(session.scalar(select(or_(*_sums())), {"merchant": merchant_id}))
+
+
+@cache
+def _sums() -> list[ColumnElement[bool]]:
+    own = MerchantSettings.__table__
+    tables = [
+        mapper.local_table
+        for mapper in Base.registry.mappers
+        if mapper.class_.table_kind is TableKind.TENANT and mapper.local_table is not own
+    ]
+    found: list[ColumnElement[bool]] = []
+    for table in sorted(tables, key=str):
+        sums = [column for column in table.columns if column.name.endswith("_minor")]
+        if sums and isinstance(table, Table):
+            of_merchant = table.c.merchant_id == bindparam("merchant")
+            found.append(
+                select(1).where(of_merchant, or_(*(column != 0 for column in sums))).exists()
+            )
+    return found

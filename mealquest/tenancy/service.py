@@ -17,15 +17,17 @@ from mealquest.tenancy.domain import (
     TenantPolicy,
     refusal,
 )
-from mealquest.tenancy.errors import MerchantExists, MerchantNotFound
+from mealquest.tenancy.errors import CurrencyFixed, MerchantExists, MerchantNotFound
 from mealquest.tenancy.forms import MerchantId, require_merchant_id, tidy_merchant_id
 from mealquest.tenancy.models import Merchant, MerchantSettings, TenantPolicyRow
 from mealquest.tenancy.queries import MerchantFacts
-from mealquest.tenancy.replies import CatalogItem, CatalogView, ExistsView
+from mealquest.tenancy.replies import CatalogItem, CatalogView, ExistsView, SettingsView
+from mealquest.tenancy.shop import change_shop_settings, shop_settings
 
 __all__ = [
     "CatalogItem",
     "CatalogView",
+    "CurrencyFixed",
     "ExistsView",
     "Limit",
     "MerchantExists",
@@ -35,17 +37,21 @@ __all__ = [
     "Operation",
     "RefundPolicy",
     "Refusal",
+    "SettingsView",
     "TenantPolicy",
     "catalog",
+    "change_shop_settings",
     "create_merchant",
     "exists",
     "names_of",
     "policy_of",
+    "realtime_merchants",
     "refusal",
     "require_merchant_id",
     "set_policy",
     "settings",
     "settings_of",
+    "shop_settings",
     "tidy_merchant_id",
 ]
 
@@ -126,6 +132,11 @@ def exists(merchant_id: str) -> ExistsView:
 def policy_of(session: Session, merchant_id: str) -> TenantPolicy:
     """The merchant's policy in one statement; without a row everything is allowed."""
     return queries.policy(session, merchant_id)
+
+
+def realtime_merchants(session: Session, merchant_ids: set[str]) -> set[str]:
+    """Those of the merchants whose policy lets sockets stay open, in one statement."""
+    return merchant_ids - queries.without_realtime(session, merchant_ids)
 
 
 def set_policy(session: Session, merchant_id: str, policy: TenantPolicy) -> None:

@@ -56,16 +56,20 @@ def _empty_lots(session: Session, wallet: LockedWallet) -> int:
 
 
 def _post(session: Session, wallet: LockedWallet, lot: Lot) -> None:
-    source = wallet_account(wallet.customer_id, Bucket.BONUS)
+    """A lot of which a part was held expires in several entries, so none is about the lot alone."""
+    source, entry_id = wallet_account(wallet.customer_id, Bucket.BONUS), new_id("txn")
     ledger.post(
         session,
         wallet.merchant_id,
-        entry_id=new_id("txn"),
+        entry_id=entry_id,
         kind=EntryKind.BONUS_EXPIRY,
-        reference=lot.id,
+        reference=entry_id,
         customer_id=wallet.customer_id,
         amount_minor=lot.left_minor,
         currency=wallet.currency,
-        details={"expiredAt": iso_millis(lot.expires_at) if lot.expires_at else None},
+        details={
+            "lotId": lot.id,
+            "expiredAt": iso_millis(lot.expires_at) if lot.expires_at else None,
+        },
         postings=[Posting(source, BREAKAGE, lot.left_minor)],
     )

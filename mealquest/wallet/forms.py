@@ -1,11 +1,12 @@
 """What the wallet takes in."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mealquest.core.wire import AmountOrZero, Input, Key, Line, PositiveAmount
+from mealquest.core.wire import AmountOrZero, Input, Key, Line, PositiveAmount, refuse
+from mealquest.wallet.domain import VoucherType
 from mealquest.wallet.models import TopUpMethod
 
 MAX_BONUS_DAYS = 3650
@@ -39,3 +40,51 @@ class TopUpForm(Input):
     def _absent_amount_is_no_amount(cls, sent: dict[str, Any]) -> dict[str, Any]:
         """So that a missing amount is refused in the words for a wrong one."""
         return {"amount": None} | sent
+
+
+class TopUpRuleForm(Input):
+    """Who pays in at least `from_amount` gets `bonus` on top, in major units."""
+
+    from_amount: PositiveAmount
+    bonus: PositiveAmount
+    valid_days: Days = None  # None: the bonus never expires
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent_amounts_are_no_amounts(cls, sent: dict[str, Any]) -> dict[str, Any]:
+        return {"fromAmount": None, "bonus": None} | sent
+
+
+class RuleIdForm(Input):
+    rule_id: Key
+
+
+class PreviewForm(Input):
+    """Lenient: half-typed input shows nothing instead of an error."""
+
+    user_id: Key
+    amount: Line = ""
+    bonus: Line = ""
+
+
+def _rate(value: Any) -> Any:
+    """A share of the price that is left to pay, as 0.88; a form's blank is none."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        raise refuse("discountRate must be a number") from None
+
+
+class GrantVoucherForm(Input):
+    user_id: Key
+    type: VoucherType
+    name: Annotated[Line, Field(min_length=1)]
+    value: Annotated[AmountOrZero, BeforeValidator(_blank_is_zero)] = Decimal(0)
+    min_spend: Annotated[AmountOrZero, BeforeValidator(_blank_is_zero)] = Decimal(0)
+    discount_rate: Annotated[
+        Annotated[Decimal, Field(max_digits=5, decimal_places=4)] | None, BeforeValidator(_rate)
+    ] = None
+    valid_days: Annotated[int, Field(ge=1, le=365)] = 30
+    reason: Line = ""

@@ -82,38 +82,63 @@ def release(session: Session, wallet: LockedWallet, held: Hold) -> None:
         _free_voucher(session, wallet, held.voucher_id, held.payment_id)
 
 
-def capture(session: Session, wallet: LockedWallet, held: Hold, entry_id: str) -> None:
+def capture(
+    session: Session, wallet: LockedWallet, held: Hold, external_txn_id: str | None
+) -> None:
     """Turn a hold into a sale, now that its outside part has come; expiry does not matter."""
     release(session, wallet, held)
-    _sell(session, wallet, held, entry_id)
+    _sell(session, wallet, held, external_txn_id)
 
 
 def capture_late(
-    session: Session, wallet: LockedWallet, wanted: Hold, entry_id: str, now: datetime
-) -> bool:
-    """Take the parts again after their hold was released. False: they are not all there."""
+    session: Session,
+    wallet: LockedWallet,
+    wanted: Hold,
+    external_txn_id: str | None,
+    now: datetime,
+) -> Hold | None:
+    """Take the same parts again after their hold was released.
+
+    The bonus may come from other lots; the hold that is returned names them. None: the parts are
+    not all there, and nothing was taken.
+    """
     again = _still_there(session, wallet, wanted, now)
-    if again is None:
-        return False
-    _sell(session, wallet, again, entry_id)
-    return True
+    if again is not None:
+        _sell(session, wallet, again, external_txn_id)
+    return again
 
 
 def receive_for_return(
-    session: Session, wallet: LockedWallet, refused: Hold, entry_id: str
+    session: Session, wallet: LockedWallet, refused: Hold, external_txn_id: str | None
 ) -> None:
     """Book outside money that cannot be used: it is owed back."""
     _post_outside(
-        session, wallet, refused, entry_id, EntryKind.EXTERNAL_RECEIVED, (GATEWAY, DUE_BACK)
+        session,
+        wallet,
+        kind=EntryKind.EXTERNAL_RECEIVED,
+        reference=refused.payment_id,
+        details={"paymentTxnId": refused.payment_id, "externalTxnId": external_txn_id},
+        posting=Posting(GATEWAY, DUE_BACK, refused.parts.external),
     )
 
 
-def return_outside(session: Session, wallet: LockedWallet, refused: Hold, entry_id: str) -> None:
-    """Book that it went back."""
-    _post_outside(session, wallet, refused, entry_id, EntryKind.GATEWAY_REFUND, (DUE_BACK, GATEWAY))
+def return_outside(
+    session: Session, wallet: LockedWallet, payment_id: str, refund_id: str, minor: int
+) -> None:
+    """Book that outside money went back; once per refund."""
+    _post_outside(
+        session,
+        wallet,
+        kind=EntryKind.GATEWAY_REFUND,
+        reference=refund_id,
+        details={"paymentTxnId": payment_id, "refundId": refund_id},
+        posting=Posting(DUE_BACK, GATEWAY, minor),
+    )
 
 
-def _sell(session: Session, wallet: LockedWallet, sold: Hold, entry_id: str) -> None:
+def _sell(
+    session: Session, wallet: LockedWallet, sold: Hold, external_txn_id: str | None
+) -> None:
     parts = sold.parts
     if parts.bonus or parts.principal or parts.silver:
         queries.move(
@@ -128,13 +153,13 @@ def _sell(session: Session, wallet: LockedWallet, sold: Hold, entry_id: str) -> 
     ledger.post(
         session,
         wallet.merchant_id,
-        entry_id=entry_id,
+        entry_id=new_id("txn"),
         kind=EntryKind.PAYMENT_EXTERNAL_CONFIRM,
         reference=sold.payment_id,
         customer_id=wallet.customer_id,
         amount_minor=parts.external,
         currency=wallet.currency,
-        details={"paymentTxnId": sold.payment_id},
+        details={"paymentTxnId": sold.payment_id, "externalTxnId": external_txn_id},
         postings=ledger.capture_postings(wallet.customer_id, parts),
     )
 
@@ -161,22 +186,23 @@ def _still_there(
 def _post_outside(
     session: Session,
     wallet: LockedWallet,
-    refused: Hold,
-    entry_id: str,
+    *,
     kind: EntryKind,
-    ends: tuple[str, str],
+    reference: str,
+    details: dict[str, Any],
+    posting: Posting,
 ) -> None:
     ledger.post(
         session,
         wallet.merchant_id,
-        entry_id=entry_id,
+        entry_id=new_id("txn"),
         kind=kind,
-        reference=refused.payment_id,
+        reference=reference,
         customer_id=wallet.customer_id,
-        amount_minor=refused.parts.external,
+        amount_minor=posting.minor,
         currency=wallet.currency,
-        details={"paymentTxnId": refused.payment_id},
-        postings=[Posting(*ends, refused.parts.external)],
+        details=details,
+        postings=[posting],
     )
 
 
@@ -222,6 +248,8 @@ _FREE_VOUCHER = text(
 
 def _move_held(session: Session, wallet: LockedWallet, parts: Deduction, sign: int) -> None:
     """Hold the parts (`sign` 1) or let them go (-1). BalancesDiffer: they are not there."""
+    if not (parts.principal or parts.bonus or parts.silver):
+        return
     moved = queries.changed(
         session,
         _MOVE_HELD,

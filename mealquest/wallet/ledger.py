@@ -180,8 +180,11 @@ _ENTRIES = text(
 )
 _POSTINGS = text(
     """
-    SELECT source, destination, amount_minor FROM ledger_postings
-     WHERE merchant_id = :merchant AND entry_id = :entry ORDER BY line
+    SELECT p.source, p.destination, p.amount_minor
+      FROM ledger_entries e
+      JOIN ledger_postings p ON p.merchant_id = e.merchant_id AND p.entry_id = e.id
+     WHERE e.merchant_id = :merchant AND e.kind = ANY(:kinds) AND e.reference = ANY(:references)
+     ORDER BY e.created_at, e.id, p.line
     """
 )
 
@@ -205,6 +208,8 @@ def newest(session: Session, merchant_id: str, customer_id: str, limit: int) -> 
     ]
 
 
-def postings_of(session: Session, merchant_id: str, entry_id: str) -> list[Posting]:
-    rows = session.execute(_POSTINGS, {"merchant": merchant_id, "entry": entry_id})
-    return [Posting(*row) for row in rows]
+def postings_of(session: Session, merchant_id: str, *references: str) -> list[Posting]:
+    """Every posting about the named payments, top-ups or refunds, oldest entry first."""
+    kinds = [kind.value for kind in EntryKind]  # so that the index on kind and reference serves
+    values = {"merchant": merchant_id, "kinds": kinds, "references": list(references)}
+    return [Posting(*row) for row in session.execute(_POSTINGS, values)]

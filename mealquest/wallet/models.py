@@ -101,6 +101,7 @@ class Voucher(TenantRow):
         CheckConstraint("discount_rate > 0 AND discount_rate < 1", name="rate_in_range"),
         Index(None, "merchant_id", "customer_id"),
         Index(None, "merchant_id", "expires_at", postgresql_where=text("status = 'ACTIVE'")),
+        Index(None, "merchant_id", "granted_by", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -130,7 +131,7 @@ class LedgerEntry(TenantRow):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[EntryKind] = mapped_column(stored(EntryKind))
-    reference: Mapped[str]  # the payment, top-up or lot it is about; once per kind
+    reference: Mapped[str]  # the payment, top-up or refund it is about; once per kind
     customer_id: Mapped[str]
     amount_minor: Mapped[int]
     currency: Mapped[Currency]
@@ -175,4 +176,24 @@ class TopUp(TenantRow):
     method: Mapped[TopUpMethod] = mapped_column(stored(TopUpMethod))
     note: Mapped[str]
     taken_by: Mapped[str]
+    created_at: Mapped[datetime] = stamp()
+
+
+class TopUpRule(TenantRow):
+    """Who pays in at least `from_minor` gets `bonus_minor` on top; the highest step counts."""
+
+    __tablename__ = "top_up_rules"
+    __table_args__ = (
+        CheckConstraint(
+            "from_minor > 0 AND bonus_minor > 0 AND bonus_minor <= from_minor", name="amounts"
+        ),
+        CheckConstraint("valid_days > 0", name="valid_days"),
+        Index(None, "merchant_id", "from_minor", unique=True),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    from_minor: Mapped[int]
+    bonus_minor: Mapped[int]
+    valid_days: Mapped[int | None]  # null: the bonus never expires
+    created_by: Mapped[str]
     created_at: Mapped[datetime] = stamp()

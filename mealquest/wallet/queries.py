@@ -294,6 +294,13 @@ def vouchers(session: Session, merchant_id: str, customer_id: str) -> list[Vouch
     return [facts_of(row) for row in rows]
 
 
+def voucher(session: Session, merchant_id: str, voucher_id: str) -> VoucherFacts:
+    row = session.scalars(
+        select(Voucher).where(Voucher.merchant_id == merchant_id, Voucher.id == voucher_id)
+    ).one()
+    return facts_of(row)
+
+
 def facts_of(row: Voucher) -> VoucherFacts:
     return VoucherFacts(
         row.id,

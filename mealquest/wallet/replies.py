@@ -130,3 +130,24 @@ class CustomerDetailView(View):
     vouchers: list[VoucherView]
     bonus_lots: list[BonusLotView]
     ledger: list[LedgerRowView]
+
+
+class TopUpRuleView(View):
+    rule_id: str
+    from_amount: Amount
+    bonus: Amount
+    valid_days: int | None
+
+
+class TopUpRulesView(View):
+    merchant_id: str
+    currency: Currency
+    items: list[TopUpRuleView]
+
+
+class TopUpPreview(View):
+    """What a top-up would bring; null amounts while there is nothing sensible typed."""
+
+    paid: Amount | None = None
+    bonus: Amount | None = None
+    valid_days: int | None = None

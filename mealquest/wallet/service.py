@@ -37,6 +37,7 @@ from mealquest.wallet.domain import (
 )
 from mealquest.wallet.expiry import expire_due, has_due
 from mealquest.wallet.forms import TopUpForm
+from mealquest.wallet.grants import grant_by_hand
 from mealquest.wallet.holds import (
     Hold,
     capture,
@@ -71,6 +72,7 @@ from mealquest.wallet.replies import (
     WalletView,
     major,
 )
+from mealquest.wallet.rules import add_rule, preview, remove_rule, rules
 from mealquest.wallet.top_ups import top_up
 
 __all__ = [
@@ -106,12 +108,14 @@ __all__ = [
     "VoucherView",
     "WalletRow",
     "WalletView",
+    "add_rule",
     "balance_of",
     "capture",
     "capture_late",
     "checkout",
     "customer_detail",
     "expire_due",
+    "grant_by_hand",
     "grant_voucher",
     "has_due",
     "hold",
@@ -121,11 +125,14 @@ __all__ = [
     "note_pending",
     "open_balances",
     "postings_of",
+    "preview",
     "purse",
     "read_wallet",
     "receive_for_return",
     "release",
+    "remove_rule",
     "return_outside",
+    "rules",
     "spend",
     "top_up",
     "wallet_account",

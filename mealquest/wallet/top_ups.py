@@ -1,7 +1,8 @@
 """Money paid in at the counter, and the bonus given on it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import insert
@@ -22,7 +23,17 @@ from mealquest.wallet.balances import add_lot, lock_wallet, shown
 from mealquest.wallet.forms import TopUpForm
 from mealquest.wallet.models import EntryKind, TopUp
 from mealquest.wallet.queries import LockedWallet
-from mealquest.wallet.replies import TopUpView, WalletView
+from mealquest.wallet.replies import TopUpView, WalletView, major
+from mealquest.wallet.rules import rule_for
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """Bonus on a top-up, minor units; `days` None never expires; `rule_id` of the promise."""
+
+    minor: int
+    days: int | None
+    rule_id: str | None
 
 
 def top_up(merchant_id: str, form: TopUpForm, by: Principal, request: KeyedRequest) -> TopUpView:
@@ -46,34 +57,44 @@ def top_up(merchant_id: str, form: TopUpForm, by: Principal, request: KeyedReque
 
 def _credit(session: Session, wallet: LockedWallet, form: TopUpForm, by: Principal) -> TopUpView:
     paid = Money.of_major(form.amount, wallet.currency).minor
-    bonus = Money.of_major(form.bonus, wallet.currency).minor
+    gift = _gift(session, wallet, form, paid)
     row: dict[str, Any] = {
         "merchant_id": wallet.merchant_id,
         "id": new_id("topup"),
         "customer_id": wallet.customer_id,
         "entry_id": new_id("txn"),
         "amount_minor": paid,
-        "bonus_minor": bonus,
+        "bonus_minor": gift.minor,
         "method": form.method,
         "note": form.note,
         "taken_by": by.subject,
     }
-    queries.move(session, wallet, principal=paid, bonus=bonus)
-    if bonus:
-        days = form.bonus_valid_days
-        expires_at = utc_now() + timedelta(days=days) if days else None
-        add_lot(session, wallet, bonus, expires_at=expires_at, granted_by=row["entry_id"])
+    queries.move(session, wallet, principal=paid, bonus=gift.minor)
+    if gift.minor:
+        expires_at = utc_now() + timedelta(days=gift.days) if gift.days else None
+        add_lot(session, wallet, gift.minor, expires_at=expires_at, granted_by=row["entry_id"])
     session.execute(insert(TopUp).values(row))
-    _post(session, wallet, form, row)
+    _post(session, wallet, form, row, gift)
     return TopUpView(
         top_up_id=row["id"],
         txn_id=row["entry_id"],
         wallet=_balances(session, replace(wallet, principal=wallet.principal + paid)),
-        bonus_granted=form.bonus,
+        bonus_granted=major(gift.minor, wallet.currency),
     )
 
 
-def _post(session: Session, wallet: LockedWallet, form: TopUpForm, row: dict[str, Any]) -> None:
+def _gift(session: Session, wallet: LockedWallet, form: TopUpForm, paid: int) -> Gift:
+    """The bonus that somebody gives, else what the merchant's rule promises for this much."""
+    if form.bonus:
+        minor = Money.of_major(form.bonus, wallet.currency).minor
+        return Gift(minor, form.bonus_valid_days, None)
+    rule = rule_for(session, wallet.merchant_id, paid)
+    return Gift(rule.bonus_minor, rule.valid_days, rule.id) if rule else Gift(0, None, None)
+
+
+def _post(
+    session: Session, wallet: LockedWallet, form: TopUpForm, row: dict[str, Any], gift: Gift
+) -> None:
     ledger.post(
         session,
         wallet.merchant_id,
@@ -83,18 +104,19 @@ def _post(session: Session, wallet: LockedWallet, form: TopUpForm, row: dict[str
         customer_id=wallet.customer_id,
         amount_minor=row["amount_minor"],
         currency=wallet.currency,
-        details=_details(form, row["id"]),
+        details=_details(form, row["id"], major(gift.minor, wallet.currency))
+        | ({"ruleId": gift.rule_id} if gift.rule_id else {}),
         postings=ledger.top_up_postings(
             wallet.customer_id, form.method, row["amount_minor"], row["bonus_minor"]
         ),
     )
 
 
-def _details(form: TopUpForm, top_up_id: str) -> dict[str, Any]:
+def _details(form: TopUpForm, top_up_id: str, bonus: Decimal) -> dict[str, Any]:
     return {
         "topUpId": top_up_id,
         "amount": number(form.amount),
-        "bonus": number(form.bonus),
+        "bonus": number(bonus),
         "method": form.method.value,
     }
 
@@ -108,7 +130,7 @@ def _tell(
     session: Session, merchant_id: str, form: TopUpForm, view: TopUpView, by: Principal
 ) -> None:
     """The audit row, and the event: the answer, whose wallet it is, and how much was paid in."""
-    details = _details(form, view.top_up_id)
+    details = _details(form, view.top_up_id, view.bonus_granted)
     audit.record(session, merchant_id, "WALLET_TOP_UP", by, details | {"userId": form.user_id})
     event = view.model_dump(mode="json", by_alias=True)
     event |= {"userId": form.user_id, "amount": details["amount"]}

@@ -4,19 +4,34 @@ from decimal import Decimal
 
 from flask import request, url_for
 
-from mealquest.core.principal import MERCHANT
-from mealquest.core.wire import Input, Key
+from mealquest.core.principal import MANAGEMENT, MERCHANT, Role
+from mealquest.core.wire import Input, Key, NoInput
 from mealquest.tenancy.service import Operation
 from mealquest.wallet import service
 from mealquest.wallet.domain import VoucherStatus, VoucherType
-from mealquest.wallet.forms import TopUpForm
+from mealquest.wallet.forms import (
+    GrantVoucherForm,
+    PreviewForm,
+    RuleIdForm,
+    TopUpForm,
+    TopUpRuleForm,
+)
 from mealquest.wallet.models import EntryKind
-from mealquest.wallet.replies import CustomerDetailView, LedgerRowView, TopUpView, VoucherView
+from mealquest.wallet.replies import (
+    CustomerDetailView,
+    LedgerRowView,
+    TopUpPreview,
+    TopUpRulesView,
+    TopUpRuleView,
+    TopUpView,
+    VoucherView,
+)
 from mealquest.web.frame import Call, Feature, Scope
 from mealquest.web.look import money
 from mealquest.web.look import translate as _
 
 feature = Feature("wallet")
+OWNER = frozenset({Role.OWNER})
 
 
 class CustomerPageForm(Input):
@@ -62,6 +77,75 @@ def _total(view: TopUpView) -> str:
     return money(view.wallet.principal + view.wallet.bonus + view.wallet.silver)
 
 
+@feature.get(
+    page="/console/customers/<user_id>/top-up-preview",
+    roles=MERCHANT,
+    template="wallet/preview",
+)
+def top_up_preview(call: Call, form: PreviewForm) -> TopUpPreview:
+    """What a top-up would bring, while its amount is typed."""
+    return service.preview(call.merchant_id, form)
+
+
+@feature.post(
+    api="/api/customers/<user_id>/vouchers",
+    page="/console/customers/<user_id>/vouchers",
+    roles=MANAGEMENT,
+    scope=Scope.BODY,
+    gate=Operation.VOUCHER_GRANT,
+    idempotent=True,
+    again="wallet.customer",
+    see_other=lambda view: url_for("wallet.customer.page", **(request.view_args or {})),
+    flash=lambda view: _("“%(name)s” was given.", name=view.name),
+    status=201,
+)
+def grant_voucher(call: Call, form: GrantVoucherForm) -> VoucherView:
+    """Give a customer a voucher by hand."""
+    return service.grant_by_hand(call.merchant_id, form, call.principal, call.keyed)
+
+
+@feature.get(
+    api="/api/wallet/top-up-rules",
+    page="/console/top-up-rules",
+    roles=MERCHANT,
+    scope=Scope.QUERY,
+    template="wallet/rules",
+)
+def top_up_rules(call: Call, form: NoInput) -> TopUpRulesView:
+    """What the merchant promises on top-ups."""
+    return service.rules(call.merchant_id)
+
+
+@feature.post(
+    api="/api/wallet/top-up-rules",
+    page="/console/top-up-rules",
+    roles=OWNER,
+    scope=Scope.BODY,
+    gate=Operation.TOP_UP_RULE_SET,
+    again="wallet.top_up_rules",
+    see_other=lambda view: url_for("wallet.top_up_rules.page"),
+    flash=lambda view: _("The rule holds from now on."),
+    status=201,
+)
+def add_top_up_rule(call: Call, form: TopUpRuleForm) -> TopUpRuleView:
+    """Promise a bonus from an amount on."""
+    return service.add_rule(call.merchant_id, form, call.principal)
+
+
+@feature.post(
+    api="/api/wallet/top-up-rules/<rule_id>/remove",
+    page="/console/top-up-rules/<rule_id>/remove",
+    roles=OWNER,
+    scope=Scope.BODY,
+    gate=Operation.TOP_UP_RULE_SET,
+    see_other=lambda view: url_for("wallet.top_up_rules.page"),
+    flash=lambda view: _("The rule is gone. Bonus that it gave stays."),
+)
+def remove_top_up_rule(call: Call, form: RuleIdForm) -> TopUpRuleView:
+    """Take a promise back."""
+    return service.remove_rule(call.merchant_id, form.rule_id, call.principal)
+
+
 @feature.word
 def voucher_worth(voucher: VoucherView) -> str:
     """What a voucher takes off, in words for people."""
@@ -75,6 +159,7 @@ def voucher_worth(voucher: VoucherView) -> str:
 def voucher_state(status: VoucherStatus) -> str:
     return {
         VoucherStatus.ACTIVE: _("Can be used"),
+        VoucherStatus.HELD: _("Held for a payment"),
         VoucherStatus.USED: _("Used"),
         VoucherStatus.EXPIRED: _("Expired"),
     }[status]
@@ -86,6 +171,10 @@ def entry_label(kind: EntryKind) -> str:
         EntryKind.OPENING: _("Opening balance"),
         EntryKind.TOP_UP: _("Top-up"),
         EntryKind.PAYMENT: _("Payment"),
+        EntryKind.PAYMENT_PENDING: _("Payment waits for outside money"),
+        EntryKind.PAYMENT_EXTERNAL_CONFIRM: _("Payment with outside money"),
+        EntryKind.EXTERNAL_RECEIVED: _("Outside money came too late"),
+        EntryKind.GATEWAY_REFUND: _("Outside money sent back"),
         EntryKind.BONUS_EXPIRY: _("Bonus expired"),
     }[kind]
 

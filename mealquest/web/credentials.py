@@ -78,13 +78,21 @@ def presented() -> Credential | None:
     return None
 
 
+def bearer(token: str) -> Credential:
+    """The credential of a token that came in some other way than its header."""
+    return _bearer(token)
+
+
 def prove(session: Session, credential: Credential) -> Principal:
     """The principal behind a credential, if the person it names is still who it says."""
     if credential.operator:
         return OPERATOR
     if credential.claims is None:
         return ANONYMOUS
-    return identity.principal_of(session, credential.claims)
+    principal = identity.principal_of(session, credential.claims)
+    if principal.session and principal.session.is_stale and request.method in {"GET", "HEAD"}:
+        identity.mark_seen(session, principal)  # never while money moves
+    return principal
 
 
 def start_session(token: str) -> None:

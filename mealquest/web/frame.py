@@ -84,8 +84,10 @@ class Endpoint:
             `feature/_name.html`.
         again: the page shown again, with the input kept, when the input is refused.
         on_page: called with the view when a page (not an app) asked, before it is answered.
+        own_user: `userId` of a customer's request is their own, whatever it says or leaves out.
         also: other statuses of success.
         media: what a handler answers that builds its own response.
+        presented: reads the credential where it does not come in a header or the cookie.
         for_monitors: answers with nothing else working: no credential is read, nothing counted.
     """
 
@@ -103,12 +105,14 @@ class Endpoint:
     ungated: str = ""
     action: str | None = None
     idempotent: bool = False
+    own_user: bool = False
     template: str | None = None
     again: str | None = None
     see_other: Callable[[Any], str] | None = None
     flash: Callable[[Any], str] | None = None
     on_page: Callable[[Any], None] | None = None
     throttles: tuple[Throttle, ...] = ()
+    presented: Callable[[], Any] | None = None
     for_monitors: bool = False
     status: int = 200
     also: tuple[int, ...] = ()

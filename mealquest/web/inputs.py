@@ -33,6 +33,7 @@ _WORDS = {
     "list_type": "must be a list",
     "dict_type": "must be an object",
     "model_type": "must be an object",
+    "extra_forbidden": "is not known here",
 }
 
 

@@ -107,7 +107,8 @@ def _finish(response: Response) -> Response:
     telemetry.requests_total.inc()
     method = request.method if request.method in METHODS else "other"
     telemetry.requests_by_path.labels(rule, method, response.status_code).inc()
-    telemetry.request_seconds.labels(rule).observe(seconds)
+    if not g.get("is_socket"):  # which lasts as long as somebody listens
+        telemetry.request_seconds.labels(rule).observe(seconds)
     if response.status_code >= 400:
         telemetry.errors_total.inc()
     log.info(

@@ -12,12 +12,13 @@ from mealquest.audit.service import AuditStatus
 from mealquest.core import spreadsheet
 from mealquest.core.clock import utc_now
 from mealquest.core.paging import DEFAULT_LIMIT, ListForm
+from mealquest.core.principal import MANAGEMENT
 from mealquest.core.wire import View
 from mealquest.web.frame import Call
 from mealquest.web.look import zone
 
 EXPORT = "LIST_EXPORT"
-PAGE_SIZES = (20, 50, 100)
+EXPORTERS = MANAGEMENT  # who may take a whole list out of the house
 
 Rows = Iterable[Sequence[Any]]
 
@@ -33,17 +34,18 @@ class Listing(View):
 
 
 def links(
-    form: ListForm, page: str, next_cursor: str | None, *, csv: str | None = None
+    call: Call, form: ListForm, page: str, next_cursor: str | None, *, csv: str
 ) -> dict[str, Any]:
     """Values of a `Listing`: addresses that keep the filters. `page`, `csv`: Flask endpoints."""
+    exports = call.principal.role in EXPORTERS
     sent = filters_of(form)
-    size = {"limit": form.limit} if form.limit != DEFAULT_LIMIT else {}
+    size: dict[str, Any] = {"limit": form.limit} if form.limit != DEFAULT_LIMIT else {}
     return {
         "limit": form.limit,
         "next_url": url_for(page, **sent, **size, cursor=next_cursor) if next_cursor else None,
         "first_url": url_for(page, **sent, **size) if form.cursor else None,
         "clear_url": url_for(page, **size) if sent else None,
-        "csv_url": url_for(csv, **sent) if csv else None,
+        "csv_url": url_for(csv, **sent) if exports else None,
     }
 
 

@@ -14,7 +14,7 @@ from flask import Flask, current_app, g, request, url_for
 from flask_babel import Babel, get_locale, gettext, lazy_gettext
 
 from mealquest import __version__
-from mealquest.core.db import transaction
+from mealquest.core.db import in_transaction, transaction
 from mealquest.core.principal import MANAGEMENT, MERCHANT, Principal, Role
 from mealquest.core.settings import Profile
 from mealquest.tenancy import service as tenancy
@@ -55,7 +55,10 @@ NAVIGATION = (
     NavigationEntry(lazy_gettext("Take a payment"), "cash", "payments.counter.page", MERCHANT),
     NavigationEntry(lazy_gettext("Customers"), "users", "identity.customers.page", MERCHANT),
     NavigationEntry(lazy_gettext("Payments"), "receipt", "payments.payments.page", MERCHANT),
+    NavigationEntry(lazy_gettext("Top-up rules"), "coins", "wallet.top_up_rules.page", MERCHANT),
+    NavigationEntry(lazy_gettext("Staff"), "user", "staff.staff.page", MANAGEMENT),
     NavigationEntry(lazy_gettext("Audit"), "history", "audit.audit.page", MERCHANT),
+    NavigationEntry(lazy_gettext("Settings"), "settings", "tenancy.settings.page", MERCHANT),
 )
 
 
@@ -71,9 +74,13 @@ def install(app: Flask, translations: Path) -> None:
 
 
 def _locale() -> str:
+    """What the person chose, else the shop's language, else the browser's."""
     chosen = request.cookies.get("mq_locale", "")
     if chosen in LOCALES:
         return chosen
+    shop = None if in_transaction() else merchant()
+    if shop and shop.locale.replace("-", "_") in LOCALES:
+        return shop.locale.replace("-", "_")
     best = request.accept_languages.best_match(["en", "zh", "zh-CN", "zh-Hans"], "en")
     return "zh_Hans" if best.startswith("zh") else "en"
 
@@ -163,6 +170,7 @@ def _context() -> dict[str, Any]:
         "person": _person(),
         "currency": facts.currency if facts else "",
         "may_give_bonus": who is not None and who.role in MANAGEMENT,
+        "is_owner": who is not None and who.role is Role.OWNER,
         "csrf_token": csrf_token,
         "theme": theme(),
         "locale": locale,
@@ -188,11 +196,16 @@ def _navigation() -> list[NavigationEntry]:
     if who is None:
         return []
     entries = [(entry, url_for(entry.endpoint)) for entry in NAVIGATION if who.role in entry.roles]
-    best = max((url for _, url in entries if request.path.startswith(url)), key=len, default="")
+    best = max((url for _, url in entries if _is_at(url)), key=len, default="")
     return [
         NavigationEntry(entry.label, entry.icon, entry.endpoint, entry.roles, url, url == best)
         for entry, url in entries
     ]
+
+
+def _is_at(url: str) -> bool:
+    """Whether this page belongs to the entry of that address; to home, only home itself does."""
+    return request.path == url or (not url.endswith("/") and request.path.startswith(url))
 
 
 def _person() -> Person | None:

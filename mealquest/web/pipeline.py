@@ -24,7 +24,7 @@ from mealquest.core.errors import (
     Unauthenticated,
 )
 from mealquest.core.idempotency import KeyedRequest, request_hash
-from mealquest.core.principal import ANONYMOUS, Principal
+from mealquest.core.principal import ANONYMOUS, Principal, Role
 from mealquest.core.wire import Input
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import TenantPolicy
@@ -80,6 +80,8 @@ def _admit(endpoint: Endpoint, face: Face, known: Known) -> tuple[Call, Input]:
         require_csrf()
     _require_role(endpoint, known.principal)
     known.values = values = inputs.raw(known.path)
+    if endpoint.own_user and known.principal.role is Role.CUSTOMER:
+        values["userId"] = known.principal.subject
     merchant_id = _merchant(endpoint, known.principal, values)
     if endpoint.gate and known.policy:
         pass_gate(known.policy, endpoint.gate, merchant_id, _throttles())
@@ -99,7 +101,7 @@ def _credential(endpoint: Endpoint) -> Credential | None:
     if endpoint.for_monitors:
         return None
     try:
-        credential = credentials.presented()
+        credential = (endpoint.presented or credentials.presented)()
     except Unauthenticated:
         if endpoint.roles is None:
             return None  # a public page stays open to somebody whose session has ended

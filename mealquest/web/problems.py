@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing.exceptions import WebsocketMismatch
 
 from mealquest.core import errors
 from mealquest.core.errors import AppError
@@ -20,6 +21,7 @@ STATUS_OF: dict[type[AppError], int] = {
     errors.MethodNotAllowed: 405,
     errors.Conflict: 409,
     errors.TooLarge: 413,
+    errors.UpgradeRequired: 426,
     errors.TooManyRequests: 429,
     errors.Unavailable: 503,
 }
@@ -74,7 +76,7 @@ def _from_http(failure: HTTPException) -> AppError:
     status = failure.code or 500
     if status == 413:
         return errors.TooLarge("Request body too large")
-    if status == 404:
+    if status == 404 or isinstance(failure, WebsocketMismatch):
         return errors.NotFound("Not Found")
     if isinstance(failure, MethodNotAllowed):
         allowed = sorted(failure.valid_methods or ())

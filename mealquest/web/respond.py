@@ -20,6 +20,7 @@ from mealquest.core.errors import (
     MethodNotAllowed,
     TooManyRequests,
     Unauthenticated,
+    UpgradeRequired,
 )
 from mealquest.core.wire import View
 from mealquest.web import problems
@@ -144,6 +145,9 @@ def _to_sign_in() -> Response:
 def _with_error_headers(response: Response, error: AppError) -> Response:
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, UpgradeRequired):
+        response.headers["Upgrade"] = "websocket"
+        response.headers["Sec-WebSocket-Version"] = "13"
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(error.facts["allowed"])
     if isinstance(error, Unauthenticated) and response.status_code == 401:

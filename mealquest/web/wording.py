@@ -51,6 +51,7 @@ MESSAGES: dict[str, Any] = {
     "staff not found": lazy_gettext("There is no such staff member here."),
     "merchant not found": lazy_gettext("There is no such shop."),
     "payment not found": lazy_gettext("There is no such payment here."),
+    "audit row not found": lazy_gettext("There is no such entry in the audit."),
     "voucher not found": lazy_gettext("The customer does not have this voucher."),
     "cursor is not valid": lazy_gettext("This page of the list is gone. Start at its beginning."),
     "Not Found": NOTHING,
@@ -60,6 +61,20 @@ MESSAGES: dict[str, Any] = {
     "phone already belongs to another staff member": lazy_gettext(
         "This phone belongs to somebody else of the staff."
     ),
+    "the last owner cannot leave or take another role": lazy_gettext(
+        "The shop would have no owner who can sign in. Make somebody else an owner first."
+    ),
+    "changing your own role needs confirm": lazy_gettext(
+        "This is your own role. Tick the box below it if you really mean it."
+    ),
+    "changing your own phone needs confirm": lazy_gettext(
+        "This is the phone you sign in with. Tick the box below it if the new one is right."
+    ),
+    "removing yourself needs confirm": lazy_gettext(
+        "You would remove yourself. Tick the box if you really mean it."
+    ),
+    "session not found": lazy_gettext("This sign-in has ended already."),
+    "role, name or phone is required": lazy_gettext("Change something before you save."),
     "user already exists": lazy_gettext("This customer exists already."),
     "merchant already exists": lazy_gettext(
         "There is a shop with this id already. Choose another."
@@ -71,6 +86,10 @@ MESSAGES: dict[str, Any] = {
     "merchantId format invalid": lazy_gettext(
         "The short id begins with a lower-case letter and goes on with lower-case letters, digits,"
         " _ and -; 2 to 64 characters."
+    ),
+    # the shop's settings
+    "currency cannot change once money has moved": lazy_gettext(
+        "The currency stays as it is: there are amounts in it already."
     ),
     # taking money
     "voucher cannot be used: it has expired": lazy_gettext(
@@ -121,6 +140,8 @@ FIELD_MESSAGES: dict[str, Any] = {
     "is too long": lazy_gettext("This is too long."),
     "is not one of the allowed values": lazy_gettext("Choose one of the values offered."),
     "is not valid": lazy_gettext("This is not valid."),
+    "is not known here": lazy_gettext("This is not known here."),
+    "must be an IANA time zone": lazy_gettext("Choose one of the time zones offered."),
     "format invalid": lazy_gettext("This does not have the right form."),
     "contains characters that are not allowed": lazy_gettext(
         "This contains characters that are not allowed."

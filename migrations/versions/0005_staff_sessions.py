@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["merchant_id", "staff_id"],
             ["staff.merchant_id", "staff.id"],
-            name=op.f("fk_staff_sessions_merchant_id_staff"),
+            name=op.f("fk_staff_sessions_merchant_id_staff_id_staff"),
         ),
     )
     op.create_index(

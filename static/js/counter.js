@@ -15,6 +15,8 @@
   function mark() {
     const stale = !isFresh();
     document.getElementById("quote")?.classList.toggle("is-stale", stale);
+    const shown = document.querySelector("[data-quote]");
+    if (shown) shown.hidden = !order()?.elements.amount.value.trim();
     const button = take()?.querySelector("button");
     if (!button) return;
     if (stale) button.setAttribute("aria-disabled", "true"); else button.removeAttribute("aria-disabled");

@@ -18,6 +18,8 @@ PLATFORM_USERS = {
     "mealquest/core/outbox:has_due",
     "mealquest/core/outbox:purge_delivered",
     "mealquest/identity/codes:redeem",
+    "mealquest/identity/sessions:purge_sessions",
+    "mealquest/realtime/service:purge_old",
     "mealquest/tenancy/service:catalog",
     "mealquest/wallet/expiry:expire_due",
     "mealquest/wallet/expiry:has_due",

@@ -48,7 +48,7 @@ def test_urls_are_under_their_roofs() -> None:
         if endpoint.page:
             allowed = ("/console/", "/dev/", "/api/docs")
             assert endpoint.page.startswith(allowed) or endpoint.page == "/", endpoint.page
-        if endpoint.api and endpoint.api not in {"/health", "/metrics"}:
+        if endpoint.api and endpoint.api not in {"/health", "/metrics", "/ws"}:
             assert endpoint.api.startswith("/api/"), endpoint.api
 
 

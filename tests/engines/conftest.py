@@ -40,6 +40,7 @@ with running(directory, **options) as found:
     print(json.dumps([found.db_url, found.admin_db_url, found.redis_url]), flush=True)
     sys.stdin.read()
 """
+REPOSITORY = str(Path(__file__).parents[2])
 ONCE = Retry(NoBackoff(), 0)
 PID_FILES = {"postgres": postgres.PID_FILE, "valkey": valkey.PID_FILE}
 PROGRAMS = {"postgres": postgres.PROGRAM, "valkey": valkey.PROGRAM}
@@ -53,7 +54,7 @@ class User:
         self._process = subprocess.Popen(
             [sys.executable, "-c", USER, str(home), *values],
             cwd="/",
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([REPOSITORY, *filter(None, sys.path)])},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -13,7 +13,7 @@ from mealquest.engines.errors import EngineFailed
 from mealquest.engines.files import FileLock, last_lines, write_private
 from mealquest.engines.postgres import NO_PROCESS
 from mealquest.engines.processes import choose_port, package_directory, works_in
-from tests.engines.conftest import hidden_processes, occupied
+from tests.engines.conftest import REPOSITORY, hidden_processes, occupied
 
 
 @pytest.fixture(params=["proc", "lsof"])
@@ -101,3 +101,11 @@ def test_the_end_of_a_log_is_quoted(tmp_path):
     assert "does not exist" in last_lines(log)
     log.write_bytes(b"\n".join(b"line %d \xff" % number for number in range(100)))
     assert last_lines(log, 2) == "line 98 �\nline 99 �"
+
+
+def test_the_package_stands_alone():
+    code = "import sys, mealquest.engines.service; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], cwd=REPOSITORY, text=True)
+    ours = {name for name in loaded.split() if name.startswith("mealquest.")}
+    assert "flask" not in loaded.split()
+    assert all(name.startswith("mealquest.engines") for name in ours)

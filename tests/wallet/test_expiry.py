@@ -52,7 +52,9 @@ def test_what_expired_is_swept_and_the_rest_is_left_alone(app):
     }
     with transaction(merchant_id) as session:
         swept = session.scalars(
-            select(LedgerEntry.reference).where(LedgerEntry.kind == EntryKind.BONUS_EXPIRY)
+            select(LedgerEntry.details["lotId"].astext).where(
+                LedgerEntry.kind == EntryKind.BONUS_EXPIRY
+            )
         ).all()
     assert sorted(swept) == sorted(gone)
 

@@ -1,15 +1,28 @@
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
 
 from mealquest.application import create_app
+from mealquest.core.principal import Role
 from mealquest.core.settings import Profile, Settings
-from tests.conftest import JWT_SECRET
-from tests.factories.http import Client, client_of
+from tests.conftest import JWT_SECRET, _number
+from tests.factories.http import Client, bearer, client_of
 from tests.web.shops import Shop, open_shop
 
 OPERATOR_KEY = "operator-key-of-the-tests"
+NOWHERE_DB, NOWHERE_REDIS = "postgresql://nobody@127.0.0.1:1/none", "redis://127.0.0.1:1/0"
+USUAL = {
+    "profile": Profile.TEST,
+    "jwt_secret": JWT_SECRET,
+    "db_pool_max": 5,
+    "log_level": "WARNING",
+}
+SECRETS = {  # what staging and prod insist on
+    "payment_callback_secret": "another secret",
+    "encryption_keys": "one:" + b64encode(b"k" * 32).decode(),
+}
 
 
 @pytest.fixture
@@ -28,36 +41,34 @@ def stranger(app: Flask, shop: Shop) -> Shop:
     return open_shop("Beta", 8)
 
 
-def _another(app: Flask, redis_url: str, **settings) -> Flask:
-    """The application once more, over the same database, with other settings."""
-    other = create_app(
-        Settings(
-            _env_file=None,
-            jwt_secret=JWT_SECRET,
-            db_pool_max=5,
-            log_level="WARNING",
-            **({"profile": Profile.TEST} | settings),
-        ),
-        db_url=app.config["MIGRATION_URL"],
-        admin_url=app.config["MIGRATION_URL"],
-        redis_url=redis_url,
-    )
-    other.config["TESTING"] = True
-    return other
+@pytest.fixture
+def owner(shop: Shop) -> dict[str, str]:
+    """The headers that make a request one of the shop's owner."""
+    return bearer(shop.tokens[Role.OWNER])
 
 
 @pytest.fixture(scope="session")
-def another(app: Flask) -> Iterator:
+def redis_url(servers, worker_id) -> str:
+    """The Redis of this worker, as `app` has it."""
+    return f"{servers[1].rsplit('/', 1)[0]}/{_number(worker_id)}"
+
+
+@pytest.fixture(scope="session")
+def another(app: Flask, redis_url: str) -> Iterator[Callable[..., Flask]]:
     """Make more applications over the test's database; their connections are closed at the end."""
     from mealquest.core.db import db, ring_with
 
     made = []
 
-    def make(redis_url: str | None = None, **settings) -> Flask:
-        shared = app.extensions["bells"].redis_url
-        made.append(_another(app, redis_url or shared, **settings))
+    def make(
+        *, redis_url: str = redis_url, db_url: str = app.config["MIGRATION_URL"], **settings
+    ) -> Flask:
+        settings = Settings(_env_file=None, **(USUAL | settings))
+        other = create_app(settings, db_url=db_url, admin_url=db_url, redis_url=redis_url)
+        other.config["TESTING"] = True
         ring_with(app.extensions["bells"].ring)
-        return made[-1]
+        made.append(other)
+        return other
 
     yield make
     for other in made:

@@ -75,7 +75,7 @@ def open_shop(word: str, number: int) -> Shop:
 def _history(merchant_id: str, customer: str, word: str, owner: Principal) -> str:
     """A top-up and a payment; returns the payment's id."""
     paid_in = TopUpForm(user_id=customer, amount=Decimal(50), method="CASH", note=f"{word} note")
-    wallet.top_up(merchant_id, paid_in, owner, keyed(paid_in, "opening", owner))
+    wallet.top_up(merchant_id, paid_in, owner, keyed(paid_in, "first top-up", owner))
     order = VerifyForm(user_id=customer, order_amount=Decimal(5), voucher_id="NONE")
-    taken = payments.verify(merchant_id, order, owner, keyed(order, "opening", owner))
+    taken = payments.verify(merchant_id, order, owner, keyed(order, "first order", owner))
     return taken.payment_txn_id
