@@ -25,7 +25,7 @@ run: $(VENV)/.runtime ## start the whole product on http://127.0.0.1:3030
 	@exec $(BIN)/python app.py
 
 test: $(VENV)/.dev ## run the whole suite in parallel on its own embedded engines
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.dev ## ruff (lint and format), mypy strict, import rules
 	@$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from mealquest.realtime import service as realtime
 
 
 def purge() -> str:
-    """Delete old idempotency keys, delivered events, codes and messages; says how many."""
+    """Delete old keys, events, codes, sign-ins and messages; says how many of each."""
     days = current_app.config["SETTINGS"].event_retention_days
     chores: dict[str, Callable[[], int]] = {
         "keys": idempotency.purge_old,

@@ -48,17 +48,22 @@ def run(app: Flask) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    stands_by = False
     with app.app_context():
         while not stop.is_set():
             try:
-                _lead(app.extensions["bells"], stop)
+                led = _lead(app.extensions["bells"], stop)
             except SQLAlchemyError as away:
                 log.warning("tick waits for the database", error=type(away).__name__)
+            else:
+                if not led and not stands_by:
+                    log.info("tick stands by, another process leads")
+                stands_by = not led
             stop.wait(TICK_S)
 
 
-def _lead(bells: Bells, stop: threading.Event) -> None:
-    """Tick for as long as this process holds the lock; return when another one does.
+def _lead(bells: Bells, stop: threading.Event) -> bool:
+    """Tick for as long as this process holds the lock. False: another process holds it.
 
     The connection leaves the pool, so that its end is the end of the lock.
     """
@@ -66,11 +71,13 @@ def _lead(bells: Bells, stop: threading.Event) -> None:
         connection.detach()
         query = text("SELECT pg_try_advisory_lock(:key)")
         if not connection.scalar(query, {"key": LEADER_LOCK}):
-            return
+            return False
+        log.info("tick leads")
         pending = duties()
         while not stop.wait(TICK_S):
             _prove_leadership(connection)
             tick(pending, bells)
+    return True
 
 
 def _prove_leadership(connection: Connection) -> None:

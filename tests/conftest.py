@@ -17,6 +17,7 @@ from flask_migrate import upgrade
 from mealquest.application import create_app
 from mealquest.core.settings import Profile, Settings
 
+pytest_plugins = ["tests.browser.chromium"]
 JWT_SECRET = "test-jwt-secret-of-32-bytes-at-least"
 
 

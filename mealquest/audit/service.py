@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row
+from sqlalchemy import Row, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -98,6 +98,22 @@ def detail(merchant_id: str, audit_id: str) -> AuditDetail:
             raise AuditRowNotFound
         others = queries.of_request(session, merchant_id, row)
     return AuditDetail(entry=_entry(row), same_request=[_entry(other) for other in others])
+
+
+def blocked_since(session: Session, merchant_id: str, since: datetime) -> int:
+    """How many acts a policy or a safeguard held back since then."""
+    return int(
+        session.scalar(
+            select(func.count())
+            .select_from(AuditRow)
+            .where(
+                AuditRow.merchant_id == merchant_id,
+                AuditRow.status == AuditStatus.BLOCKED,
+                AuditRow.occurred_at >= since,
+            )
+        )
+        or 0
+    )
 
 
 def _page(

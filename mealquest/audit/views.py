@@ -11,7 +11,7 @@ from pydantic import Field
 from mealquest.audit import service
 from mealquest.audit.forms import AuditForm, AuditRowForm
 from mealquest.audit.replies import AuditDetail, AuditEntry, AuditPage
-from mealquest.audit.words import ACTIONS, AMOUNTS, DETAILS, MACHINES, REASONS, STATUSES
+from mealquest.audit.words import ACTIONS, AMOUNTS, DETAILS, MACHINES, PEOPLE, REASONS, STATUSES
 from mealquest.core.principal import MERCHANT, Role
 from mealquest.core.spreadsheet import local
 from mealquest.web import lists, people
@@ -58,11 +58,10 @@ def audit(call: Call, form: AuditForm) -> AuditView:
     if call.face is Face.API:
         return AuditView(**dict(page))
     following = page.page_info.next_cursor
-    known = [entry.operator_id for entry in page.items]
     return AuditView(
         **dict(page),
         **lists.links(call, form, "audit.audit.page", following, csv="audit.audit_csv.page"),
-        people=people.names(call.merchant_id, known),
+        people=_people(call.merchant_id, page.items),
         staff=_staff(call.merchant_id, form.operator_id),
     )
 
@@ -104,8 +103,15 @@ def audit_csv(call: Call, form: AuditForm) -> Response:
 def audit_row(call: Call, form: AuditRowForm) -> AuditDetailView:
     """One act, with everything known of it and what else its request did."""
     found = service.detail(call.merchant_id, form.audit_id)
-    ids = [found.entry.operator_id, *(entry.operator_id for entry in found.same_request)]
-    return AuditDetailView(**dict(found), people=people.names(call.merchant_id, ids))
+    shown = [found.entry, *found.same_request]
+    return AuditDetailView(**dict(found), people=_people(call.merchant_id, shown))
+
+
+def _people(merchant_id: str, entries: list[AuditEntry]) -> dict[str, str]:
+    """Names of whoever acted, and of those whom the acts were about."""
+    ids = {entry.operator_id for entry in entries}
+    about = (entry.details.get(name) for entry in entries for name in PEOPLE)
+    return people.names(merchant_id, ids | {found for found in about if isinstance(found, str)})
 
 
 def _staff(merchant_id: str, chosen: str | None) -> list[tuple[str, str]]:
@@ -166,9 +172,9 @@ def audit_role(entry: AuditEntry) -> str:
 
 
 @feature.word
-def audit_pairs(entry: AuditEntry) -> list[Pair]:
+def audit_pairs(entry: AuditEntry, names: dict[str, str]) -> list[Pair]:
     """An act's details as label and text, with the way to what they name."""
-    return [_pair(name, value) for name, value in _flat(entry.details)]
+    return [_pair(name, value, names) for name, value in _flat(entry.details)]
 
 
 def _flat(details: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -179,9 +185,10 @@ def _flat(details: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{name}", value
 
 
-def _pair(name: str, value: Any) -> Pair:
+def _pair(name: str, value: Any, names: dict[str, str]) -> Pair:
     label = " · ".join(str(DETAILS.get(part, part)) for part in name.split("."))
-    return Pair(label, _text(name.rpartition(".")[2], value), _url(name, value))
+    known = names.get(value) if name in PEOPLE and isinstance(value, str) else None
+    return Pair(label, known or _text(name.rpartition(".")[2], value), _url(name, value))
 
 
 def _text(name: str, value: Any) -> str:

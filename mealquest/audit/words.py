@@ -46,7 +46,7 @@ ACTIONS: dict[str, Any] = {
     "SUPPLIER_VERIFY": lazy_gettext("Supplier order checked"),
     "TCA_TRIGGER": lazy_gettext("Campaign event"),
     "TENANT_POLICY_SET": lazy_gettext("Shop policy"),
-    "TOP_UP_RULES_SET": lazy_gettext("Top-up rules"),
+    "TOP_UP_RULE_SET": lazy_gettext("Top-up rule"),
     "VOUCHER_GRANT": lazy_gettext("Voucher granted"),
     "WALLET_TOP_UP": lazy_gettext("Top-up"),
 }
@@ -111,4 +111,5 @@ DETAILS: dict[str, Any] = {
 }
 
 AMOUNTS = frozenset({"amount", "bonus", "orderAmount", "refundAmount"})  # in major units
+PEOPLE = ("userId", "staffId")  # ids of customers and staff
 REASONS = frozenset({"error", "reason"})  # in the words of the wire contract

@@ -66,6 +66,7 @@ class Settings(BaseSettings):
 
     hold_ttl_s: int = Field(1800, ge=1, le=86_400, validation_alias="MQ_HOLD_TTL_S")
     payment_gateway_url: str = Field("", validation_alias="MQ_PAYMENT_GATEWAY_URL")
+    payment_page_url: str = Field("", validation_alias="MQ_PAYMENT_PAGE_URL")
     sms_webhook_url: str = Field("", validation_alias="MQ_SMS_WEBHOOK_URL")
     rate_limits: bool | None = Field(None, validation_alias="MQ_RATE_LIMITS")
     event_retention_days: int = Field(7, ge=1, le=3650, validation_alias="MQ_EVENT_RETENTION_DAYS")
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
             ("MQ_DB_ADMIN_URL", self.db_admin_url, ("postgresql", "postgres")),
             ("MQ_REDIS_URL", self.redis_url, ("redis", "rediss", "unix")),
             ("MQ_PAYMENT_GATEWAY_URL", self.payment_gateway_url, ("http", "https")),
+            ("MQ_PAYMENT_PAGE_URL", self.payment_page_url, ("http", "https")),
             ("MQ_SMS_WEBHOOK_URL", self.sms_webhook_url, ("http", "https")),
             ("MQ_PUBLIC_BASE_URL", self.public_base_url, ("http", "https")),
         ):
@@ -141,6 +143,13 @@ class Settings(BaseSettings):
         return self.host or ("127.0.0.1" if self.profile is Profile.DEV else "0.0.0.0")  # noqa: S104 - documented default
 
     @property
+    def own_url(self) -> str:
+        """Where this product's own web server is reached from this machine."""
+        host = self.bind_host
+        host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared only
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
     def base_url(self) -> str:
         return (self.public_base_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
@@ -162,8 +171,34 @@ def load(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as failure:
         lines = ["MealQuest cannot start; these settings need attention:"]
-        for error in failure.errors():
-            where = ".".join(str(part) for part in error["loc"])
-            text = error["msg"].removeprefix("Value error, ")
-            lines += [f"  - {where + ': ' if where else ''}{line}" for line in text.splitlines()]
+        lines += [f"  - {problem}" for problem in _problems(failure, overrides)]
         raise ConfigurationError("\n".join(lines)) from None
+
+
+def _problems(failure: ValidationError, overrides: dict[str, Any]) -> list[str]:
+    """What is wrong with single settings, and then what is wrong with the others together.
+
+    The second is only looked at when every single one is right, so those are given their defaults.
+    """
+    problems, bad = [], set()
+    for error in failure.errors():
+        where = ".".join(str(part) for part in error["loc"])
+        bad.add(where)
+        text = error["msg"].removeprefix("Value error, ")
+        problems += [f"{where + ': ' if where else ''}{line}" for line in text.splitlines()]
+    defaults = {
+        name: field.default
+        for name, field in Settings.model_fields.items()
+        if bad & {name, *_names(field.validation_alias)}
+    }
+    if not defaults:
+        return problems
+    try:
+        Settings(**overrides | defaults)
+    except ValidationError as others:
+        problems += _problems(others, overrides | defaults)
+    return problems
+
+
+def _names(alias: Any) -> list[str]:
+    return [str(choice) for choice in getattr(alias, "choices", [alias])]

@@ -24,6 +24,14 @@ class GatewayRefundState(StrEnum):
     STUCK = "STUCK"  # given up after many tries: staff must look
 
 
+class PaymentAction(StrEnum):
+    """What somebody may do next about a payment."""
+
+    PAY_OUTSIDE = "PAY_OUTSIDE"  # the customer, at `payUrl`
+    CANCEL = "CANCEL"
+    RETRY_REFUND = "RETRY_REFUND"  # a refund through the gateway is stuck
+
+
 # A state that is not listed is final. Money that comes late may still pay for an order that
 # expired or failed, if what it needs from the wallet is still there.
 NEXT = {

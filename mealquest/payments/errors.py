@@ -10,6 +10,15 @@ class PaymentNotFound(NotFound):
         super().__init__("payment not found")
 
 
+class PaidAmountMismatch(Invalid):
+    """Other money came than was asked for; the payment goes on waiting."""
+
+    code = "PAID_AMOUNT_MISMATCH"
+
+    def __init__(self) -> None:
+        super().__init__("paidAmount mismatch")
+
+
 class NotWaiting(Invalid):
     """A callback for a payment that the wallet covered: no outside money was ever asked for."""
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, model_validator
 
 from mealquest.core.paging import ListForm, OptionalDay, OptionalOrder, OptionalText, Order
 from mealquest.core.wire import AmountOrZero, Input, Key, Line, PositiveAmount
@@ -14,6 +14,7 @@ def _or_none(value: str) -> str | None:
     return value or None
 
 
+OptionalLine = Annotated[Line, AfterValidator(_or_none)] | None
 OptionalStatus = Annotated[PaymentStatus | None, BeforeValidator(lambda value: value or None)]
 
 
@@ -42,14 +43,14 @@ class VerifyForm(QuoteForm):
 
 
 class CallbackForm(Input):
-    """What the gateway reports. Its first known id is the key under which it is settled once."""
+    """What the gateway reports, once under its `key`."""
 
     merchant_id: MerchantId
     payment_txn_id: Key
-    external_txn_id: Annotated[Line, AfterValidator(_or_none)] | None = None
-    status: Line
+    external_txn_id: OptionalLine = None
+    status: Annotated[Line, StringConstraints(min_length=1)]
     paid_amount: AmountOrZero | None = None
-    callback_id: Annotated[Line, AfterValidator(_or_none)] | None = None
+    callback_id: OptionalLine = None
 
     @property
     def succeeded(self) -> bool:
@@ -57,7 +58,12 @@ class CallbackForm(Input):
 
     @property
     def key(self) -> str:
-        return self.callback_id or self.external_txn_id or self.payment_txn_id
+        """The gateway's own id of this report, else what the report is about and says.
+
+        Without an id a payment that failed and is paid after all must not look like a repeat.
+        """
+        about = (self.payment_txn_id, self.external_txn_id or "", self.status.upper())
+        return self.callback_id or ":".join(about)
 
 
 class PaymentIdForm(Input):

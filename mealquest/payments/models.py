@@ -50,7 +50,7 @@ class Payment(TenantRow):
     quote: Mapped[dict[str, Any]]  # what the counter showed, as sent
     taken_by: Mapped[str]
     created_at: Mapped[datetime] = stamp()
-    held_lots: Mapped[dict[str, Any] | None]  # minor units by bonus lot, while it waits
+    lots: Mapped[dict[str, Any] | None]  # bonus lot -> minor units it gives, or has given
     hold_expires_at: Mapped[datetime | None]
     provider: Mapped[str | None]
     payment_intent_id: Mapped[str | None]

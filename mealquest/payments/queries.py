@@ -33,14 +33,12 @@ _ADD = text(
     INSERT INTO payments
            (merchant_id, id, customer_id, status, currency, order_minor, voucher_minor,
             bonus_minor, principal_minor, silver_minor, external_minor, voucher_id, quote, taken_by,
-            held_lots, hold_expires_at, provider, payment_intent_id, external_status)
+            lots, hold_expires_at, provider, payment_intent_id, external_status)
     VALUES (:merchant, :id, :customer, :status, :currency, :order, :voucher,
             :bonus, :principal, :silver, :external, :voucher_id, :quote, :taken_by,
-            :held_lots, :hold_expires_at, :provider, :intent, :external_status)
+            :lots, :hold_expires_at, :provider, :intent, :external_status)
     """
-).bindparams(
-    bindparam("quote", type_=JSONB), bindparam("held_lots", type_=JSONB(none_as_null=True))
-)
+).bindparams(bindparam("quote", type_=JSONB), bindparam("lots", type_=JSONB))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def add(
             "voucher_id": planned.voucher.id if planned.voucher else None,
             "quote": quote,
             "taken_by": taken_by,
-            "held_lots": lots if waiting else None,
+            "lots": lots,
             "hold_expires_at": waiting.expires_at if waiting else None,
             "provider": waiting.provider if waiting else None,
             "intent": waiting.intent if waiting else None,
@@ -104,6 +102,7 @@ _TAKEN = text(
     """
     SELECT count(*), CAST(coalesce(sum(order_minor), 0) AS bigint) FROM payments
      WHERE merchant_id = :merchant AND created_at >= :since AND created_at < :until
+       AND status = 'PAID'
     """
 )
 
@@ -116,7 +115,7 @@ def one(session: Session, merchant_id: str, payment_id: str) -> PaymentFacts | N
 def taken_between(
     session: Session, merchant_id: str, since: datetime, until: datetime
 ) -> tuple[int, int]:
-    """How many payments, and their orders' sum in minor units, refunds not taken off."""
+    """How many payments are paid, and their orders' sum in minor units, refunds not taken off."""
     row = session.execute(_TAKEN, {"merchant": merchant_id, "since": since, "until": until}).one()
     return row[0], row[1]
 

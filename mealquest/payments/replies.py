@@ -5,12 +5,19 @@ from typing import Self
 
 from mealquest.core.money import Currency
 from mealquest.core.wire import Amount, Page, Timestamp, View
-from mealquest.payments.domain import ExternalStatus, PaymentStatus
+from mealquest.payments.domain import (
+    ExternalStatus,
+    GatewayRefundState,
+    PaymentAction,
+    PaymentStatus,
+)
+from mealquest.payments.refund_queries import RefundFacts
 from mealquest.payments.waiting import WaitingPayment
 from mealquest.wallet.service import (
     BalancesView,
     Checkout,
     Deduction,
+    OwedView,
     PostingView,
     VoucherOption,
     VoucherVerdict,
@@ -121,7 +128,7 @@ class VerifyView(View):
     wallet_scope: WalletScopeView
 
 
-class CallbackView(View):
+class OutsideView(View):
     """A payment as it stands once its outside part was settled, given up or expired."""
 
     payment_txn_id: str
@@ -145,8 +152,40 @@ class PaymentRowView(View):
     created_at: Timestamp
 
 
+class GatewayRefundView(View):
+    """Outside money on its way back. What went wrong last is told to staff only."""
+
+    refund_id: str
+    amount: Amount
+    state: GatewayRefundState
+    attempts: int
+    last_error: str | None
+    next_try_at: Timestamp | None
+    done_at: Timestamp | None
+
+    @classmethod
+    def of(cls, facts: RefundFacts, currency: Currency, *, for_staff: bool) -> Self:
+        waits = facts.state is GatewayRefundState.PENDING
+        return cls(
+            refund_id=facts.id,
+            amount=major(facts.amount_minor, currency),
+            state=facts.state,
+            attempts=facts.attempts,
+            last_error=facts.last_error if for_staff else None,
+            next_try_at=facts.run_at if waits else None,
+            done_at=facts.done_at,
+        )
+
+
 class PaymentView(PaymentRowView):
+    """`external_payment` and what follows are of a payment that asked for money from outside."""
+
     postings: list[PostingView]
+    external_payment: ExternalPaymentView | None = None
+    hold_expires_at: Timestamp | None = None  # while it waits
+    pay_url: str | None = None  # where the customer pays the rest, while it waits
+    gateway_refunds: list[GatewayRefundView] = []
+    next_actions: list[PaymentAction] = []
 
 
 class PaymentsPage(Page):
@@ -160,3 +199,47 @@ class TodayView(View):
     count: int
     taken: Amount
     currency: Currency
+
+
+class DayView(View):
+    day: date
+    count: int
+    taken: Amount
+
+
+class SourcesView(View):
+    """Where the day's takings came from; the parts sum to what was taken."""
+
+    voucher: Amount
+    bonus: Amount
+    principal: Amount
+    silver: Amount
+    external: Amount
+
+
+class HourView(View):
+    """What was taken in one hour of the day, today and on the same weekday before."""
+
+    hour: int
+    taken: Amount
+    before: Amount
+
+
+class AttentionView(View):
+    """How much of what waits for somebody: counts of rows that a list shows."""
+
+    waiting: int  # payments that wait for outside money
+    going_back: int  # outside money that must be returned
+    failed: int  # payments that were not paid outside, within a day
+    expiring_vouchers: int  # active ones that expire within three days
+    blocked: int  # acts that a policy held back, within a day
+
+
+class DeskView(View):
+    currency: Currency
+    today: DayView
+    before: DayView  # the same weekday, up to the same time of day
+    sources: SourcesView
+    hours: list[HourView]
+    owed: OwedView
+    attention: AttentionView

@@ -1,6 +1,7 @@
 """Payments: taken, settled from outside, and looked at. The door to this package.
 
-`taking` quotes and verifies, `outside` settles what waits for outside money.
+`taking` quotes and verifies, `outside` settles what waits for outside money, `refunds` sends back
+what came in vain, `one` and `listing` show.
 """
 
 from datetime import datetime, time, timedelta
@@ -13,11 +14,20 @@ from mealquest.core.principal import Principal
 from mealquest.payments import queries
 from mealquest.payments.domain import PaymentStatus
 from mealquest.payments.errors import PaymentNotFound
-from mealquest.payments.forms import PaymentsForm, QuoteForm, VerifyForm
-from mealquest.payments.listing import every, listed, own_of, row_of
+from mealquest.payments.forms import (
+    CallbackForm,
+    PaymentIdForm,
+    PaymentsForm,
+    QuoteForm,
+    VerifyForm,
+)
+from mealquest.payments.gateway import SIGNATURE
+from mealquest.payments.listing import every, listed
+from mealquest.payments.one import payment
 from mealquest.payments.outside import callback, cancel, expire_due, require_signature
-from mealquest.payments.refunds import has_due, send_due
+from mealquest.payments.refunds import has_due, send_again, send_due
 from mealquest.payments.replies import (
+    OutsideView,
     PaymentRowView,
     PaymentsPage,
     PaymentView,
@@ -26,13 +36,17 @@ from mealquest.payments.replies import (
     VerifyView,
 )
 from mealquest.payments.taking import quote, taken_under, verify
+from mealquest.payments.takings import desk
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import Operation
-from mealquest.wallet import service as wallets
-from mealquest.wallet.service import PostingView, major
+from mealquest.wallet.service import major
 
 __all__ = [
+    "SIGNATURE",
+    "CallbackForm",
     "Operation",
+    "OutsideView",
+    "PaymentIdForm",
     "PaymentNotFound",
     "PaymentRowView",
     "PaymentStatus",
@@ -46,6 +60,7 @@ __all__ = [
     "VerifyView",
     "callback",
     "cancel",
+    "desk",
     "every",
     "expire_due",
     "has_due",
@@ -54,24 +69,12 @@ __all__ = [
     "quote",
     "recent",
     "require_signature",
+    "send_again",
     "send_due",
     "taken_under",
     "today",
     "verify",
 ]
-
-
-def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
-    """One payment with its postings. PaymentNotFound also for another customer's own payment."""
-    with transaction(merchant_id) as session:
-        found = queries.one(session, merchant_id, payment_id)
-        if found is None or own_of(by) not in {None, found.customer_id}:
-            raise PaymentNotFound
-        postings = wallets.postings_of(session, merchant_id, payment_id)
-    return PaymentView(
-        **row_of(found),
-        postings=[PostingView.of(posting, found.currency) for posting in postings],
-    )
 
 
 def recent(

@@ -1,6 +1,7 @@
 """Taking payments: the API of quote and verify, and the clerk's pages over the same handlers."""
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,14 +20,16 @@ from mealquest.payments.counter import CounterForm, CounterView, FirstSteps
 from mealquest.payments.domain import PaymentStatus
 from mealquest.payments.forms import PaymentsForm, QuoteForm, VerifyForm
 from mealquest.payments.replies import (
+    DeskView,
     PaymentRowView,
     PaymentsPage,
     PaymentView,
     QuoteView,
-    TodayView,
     VerifyView,
     VoucherOptionView,
 )
+from mealquest.realtime import service as realtime
+from mealquest.realtime.service import EventsView
 from mealquest.tenancy.service import Operation
 from mealquest.wallet.service import VoucherVerdict
 from mealquest.web import lists, people
@@ -53,20 +56,38 @@ class PaymentsView(PaymentsPage, Listing):
     customer: str | None = Field(None, exclude=True)  # whose payments, when one was asked for
 
 
+class HourBar(NamedTuple):
+    hour: int
+    taken: Decimal
+    before: Decimal
+    height: int
+    height_before: int
+
+
 class HomeView(View):
-    today: TodayView
+    """The owner's desk; JSON leaves out what only the page shows."""
+
+    desk: DeskView
     items: Sequence[PaymentRowView]
-    first_steps: FirstSteps | None  # until the first payment
-    next_url: str | None = None
+    events: EventsView = Field(exclude=True)
+    first_steps: FirstSteps | None = Field(None, exclude=True)  # until the first payment
+    next_url: str | None = Field(None, exclude=True)
 
 
-@feature.get(page="/console/", roles=MERCHANT, template="payments/home")
+@feature.get(
+    api="/api/desk",
+    page="/console/",
+    roles=MERCHANT,
+    scope=Scope.QUERY,
+    template="payments/home",
+)
 def home(call: Call, form: NoInput) -> HomeView:
-    """What was taken today and the last payments; before the first one, how to get there."""
-    newest = service.recent(call.merchant_id, call.principal, limit=10)
+    """Today's takings against the same weekday, what is owed, and what needs attention."""
+    newest = service.recent(call.merchant_id, call.principal, limit=5)
     return HomeView(
-        today=service.today(call.merchant_id),
+        desk=service.desk(call.merchant_id),
         items=newest.items,
+        events=realtime.recent_events(call.merchant_id, call.principal, 8),
         first_steps=None if newest.items else desk.first_steps(call.merchant_id),
     )
 
@@ -184,6 +205,33 @@ def _cells(row: PaymentRowView, here: ZoneInfo) -> list[Any]:
     parts = [getattr(row.deduction, part) for part in PARTS]
     sums = [row.order_amount, *parts, row.refunded_amount]
     return [local(row.created_at, here), *who, row.status, row.currency, *sums, row.taken_by]
+
+
+@feature.word
+def bars(view: DeskView) -> list[HourBar]:
+    """The hours of the chart: heights in percent of the tallest, from the first to the last hour
+    in which anything was taken, and at least from 9 to 21."""
+    tallest = max((max(h.taken, h.before) for h in view.hours), default=0) or 1
+    busy = [h.hour for h in view.hours if h.taken or h.before]
+    first, last = min([9, *busy]), max([21, *busy])
+    return [
+        HourBar(
+            h.hour, h.taken, h.before, int(h.taken * 100 / tallest), int(h.before * 100 / tallest)
+        )
+        for h in view.hours[first : last + 1]
+    ]
+
+
+@feature.word
+def change_words(view: DeskView) -> str:
+    """Today against the same weekday, in words."""
+    taken, before = view.today.taken, view.before.taken
+    if not before:
+        return _("Nothing was taken by this time a week ago.")
+    percent = int((taken - before) * 100 / before)
+    if percent >= 0:
+        return _("%(percent)s%% more than by this time a week ago.", percent=percent)
+    return _("%(percent)s%% less than by this time a week ago.", percent=-percent)
 
 
 @feature.word

@@ -1,16 +1,16 @@
-"""Statements on payments that wait, or waited, for money from outside, and on what goes back."""
+"""Statements on payments that wait, or waited, for money from outside."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from psycopg.types.numeric import Int8
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from mealquest.core.ids import new_id
 from mealquest.core.money import Currency
-from mealquest.payments.domain import ExternalStatus, GatewayRefundState, PaymentStatus
+from mealquest.payments.domain import ExternalStatus, PaymentStatus
 from mealquest.payments.errors import PaymentNotFound
 from mealquest.wallet.service import Deduction, Hold, LotUse
 
@@ -30,6 +30,7 @@ class WaitingPayment:
     external_status: ExternalStatus
     external_txn_id: str | None
     confirmed_at: datetime | None
+    hold_expires_at: datetime | None
     overdue: bool
 
     @property
@@ -40,36 +41,31 @@ class WaitingPayment:
 
 
 _PAYER = text("SELECT customer_id FROM payments WHERE merchant_id = :merchant AND id = :id")
-_LOCK = text(
-    """
+_FACTS = """
     SELECT merchant_id, id, customer_id, status, currency, voucher_minor, bonus_minor,
-           principal_minor, silver_minor, external_minor, voucher_id, held_lots, provider,
-           payment_intent_id, external_status, external_txn_id, confirmed_at,
+           principal_minor, silver_minor, external_minor, voucher_id, lots, provider,
+           payment_intent_id, external_status, external_txn_id, confirmed_at, hold_expires_at,
            hold_expires_at <= now() AS overdue
-      FROM payments WHERE merchant_id = :merchant AND id = :id FOR UPDATE
-    """
-)
+      FROM payments WHERE merchant_id = :merchant AND id = :id
+"""
+_READ = text(_FACTS)
+_LOCK = text(_FACTS + " FOR UPDATE")
 _SETTLE = text(
     """
     UPDATE payments
-       SET status = :status, external_status = :outside, external_txn_id = :external,
-           confirmed_at = now()
+       SET status = :status, external_status = :outside,
+           external_txn_id = coalesce(:external, external_txn_id),
+           confirmed_at = CASE WHEN :told THEN now() END,
+           lots = coalesce(:lots, lots)
      WHERE merchant_id = :merchant AND id = :id
-    RETURNING confirmed_at
+    RETURNING confirmed_at, external_txn_id
     """
-)
+).bindparams(bindparam("lots", type_=JSONB(none_as_null=True)))
 _EXPIRED = text(
     """
     SELECT merchant_id, id FROM payments
      WHERE status = 'PENDING_EXTERNAL' AND hold_expires_at <= now()
-     ORDER BY hold_expires_at LIMIT :limit
-    """
-)
-_ADD_REFUND = text(
-    """
-    INSERT INTO gateway_refunds
-           (merchant_id, id, payment_id, external_txn_id, amount_minor, currency, state)
-    VALUES (:merchant, :id, :payment, :external, :amount, :currency, 'PENDING')
+     ORDER BY hold_expires_at, id LIMIT :limit
     """
 )
 
@@ -79,12 +75,13 @@ def payer(session: Session, merchant_id: str, payment_id: str) -> str | None:
     return str(found) if found is not None else None
 
 
+def read(session: Session, merchant_id: str, payment_id: str) -> WaitingPayment:
+    return _one(session, _READ, merchant_id, payment_id)
+
+
 def lock(session: Session, merchant_id: str, payment_id: str) -> WaitingPayment:
     """The payment's row, locked; the payer's wallet is locked before."""
-    row = session.execute(_LOCK, {"merchant": merchant_id, "id": payment_id}).first()
-    if row is None:
-        raise PaymentNotFound
-    return _payment(row)
+    return _one(session, _LOCK, merchant_id, payment_id)
 
 
 def settle(
@@ -92,10 +89,16 @@ def settle(
     payment: WaitingPayment,
     status: PaymentStatus,
     outside: ExternalStatus,
-    external_txn_id: str | None,
+    *,
+    told: bool,
+    external_txn_id: str | None = None,
+    lots: Sequence[LotUse] | None = None,
 ) -> WaitingPayment:
-    """Write where the payment went; the payment as it is now."""
-    moment = session.execute(
+    """Write where the payment went; the payment as it is now.
+
+    `told`: the gateway said so, at this moment. `lots`: which gave the bonus in the end.
+    """
+    row = session.execute(
         _SETTLE,
         {
             "merchant": payment.merchant_id,
@@ -103,14 +106,16 @@ def settle(
             "status": status.value,
             "outside": outside.value,
             "external": external_txn_id,
+            "told": told,
+            "lots": None if lots is None else {use.lot_id: use.minor for use in lots},
         },
-    ).scalar_one()
+    ).one()
     return replace(
         payment,
         status=status,
         external_status=outside,
-        external_txn_id=external_txn_id,
-        confirmed_at=moment,
+        external_txn_id=row.external_txn_id,
+        confirmed_at=row.confirmed_at,
     )
 
 
@@ -119,109 +124,13 @@ def expired_holds(session: Session, limit: int) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in session.execute(_EXPIRED, {"limit": limit})]
 
 
-def add_gateway_refund(session: Session, payment: WaitingPayment, minor: int) -> None:
-    session.execute(
-        _ADD_REFUND,
-        {
-            "merchant": payment.merchant_id,
-            "id": new_id("rf"),
-            "payment": payment.id,
-            "external": payment.external_txn_id or payment.intent,
-            "amount": Int8(minor),
-            "currency": payment.currency.value,
-        },
-    )
-
-
-# --- money that goes back -----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class DueRefund:
-    merchant_id: str
-    id: str
-    payment_id: str
-    external_txn_id: str
-    amount_minor: int
-    currency: Currency
-    attempts: int
-
-
-_CLAIM = text(
-    """
-    UPDATE gateway_refunds AS r
-       SET attempts = attempts + 1, run_at = now() + interval '2 minutes'
-      FROM (SELECT merchant_id, id FROM gateway_refunds
-             WHERE state = 'PENDING' AND run_at <= now()
-             ORDER BY run_at LIMIT :limit FOR UPDATE SKIP LOCKED) AS due
-     WHERE r.merchant_id = due.merchant_id AND r.id = due.id
-    RETURNING r.merchant_id, r.id, r.payment_id, r.external_txn_id, r.amount_minor, r.currency,
-              r.attempts
-    """
-)
-_FINISH = text(
-    """
-    UPDATE gateway_refunds SET state = 'DONE', done_at = now(), last_error = NULL
-     WHERE merchant_id = :merchant AND id = :id AND state = 'PENDING'
-    """
-)
-_PUT_OFF = text(
-    """
-    UPDATE gateway_refunds
-       SET last_error = :error, state = :state,
-           run_at = now() + random() * least(power(2, attempts), 3600) * interval '1 second'
-     WHERE merchant_id = :merchant AND id = :id AND state = 'PENDING'
-    """
-)
-_DUE = text(
-    """
-    SELECT EXISTS (SELECT FROM gateway_refunds WHERE state = 'PENDING' AND run_at <= now())
-        OR EXISTS (SELECT FROM payments
-                    WHERE status = 'PENDING_EXTERNAL' AND hold_expires_at <= now())
-    """
-)
-
-
-def claim_refunds(session: Session, limit: int) -> list[DueRefund]:
-    """Due refunds, leased for two minutes; needs a session that crosses merchants."""
-    rows = session.execute(_CLAIM, {"limit": limit})
-    return [
-        DueRefund(
-            row.merchant_id,
-            row.id,
-            row.payment_id,
-            row.external_txn_id,
-            row.amount_minor,
-            Currency(row.currency),
-            row.attempts,
-        )
-        for row in rows
-    ]
-
-
-def finish_refund(session: Session, refund: DueRefund) -> bool:
-    """False: another worker has finished it."""
-    found = {"merchant": refund.merchant_id, "id": refund.id}
-    return bool(session.execute(_FINISH, found).rowcount)  # type: ignore[attr-defined]  # an UPDATE
-
-
-def put_off_refund(
-    session: Session, refund: DueRefund, error: str, state: GatewayRefundState
-) -> None:
-    session.execute(
-        _PUT_OFF,
-        {
-            "merchant": refund.merchant_id,
-            "id": refund.id,
-            "error": error,
-            "state": state.value,
-        },
-    )
-
-
-def something_due(session: Session) -> bool:
-    """A hold to expire or a refund to send, at any merchant."""
-    return bool(session.execute(_DUE).scalar_one())
+def _one(
+    session: Session, statement: TextClause, merchant_id: str, payment_id: str
+) -> WaitingPayment:
+    row = session.execute(statement, {"merchant": merchant_id, "id": payment_id}).first()
+    if row is None:
+        raise PaymentNotFound
+    return _payment(row)
 
 
 def _payment(row: Row[Any]) -> WaitingPayment:
@@ -237,6 +146,7 @@ def _payment(row: Row[Any]) -> WaitingPayment:
         external_status=ExternalStatus(row.external_status or ExternalStatus.PENDING),
         external_txn_id=row.external_txn_id,
         confirmed_at=row.confirmed_at,
+        hold_expires_at=row.hold_expires_at,
         overdue=bool(row.overdue),
     )
 
@@ -251,5 +161,5 @@ def _hold(row: Row[Any]) -> Hold | None:
         row.silver_minor,
         row.external_minor,
     )
-    lots = tuple(LotUse(lot_id, minor) for lot_id, minor in (row.held_lots or {}).items())
+    lots = tuple(LotUse(lot_id, minor) for lot_id, minor in (row.lots or {}).items())
     return Hold(row.id, parts, lots, row.voucher_id)

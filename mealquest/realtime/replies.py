@@ -2,6 +2,8 @@
 
 from typing import Any, Self
 
+from pydantic import Field
+
 from mealquest.core.wire import Timestamp, View
 from mealquest.realtime.domain import LiveEvent
 
@@ -49,3 +51,5 @@ class EventsView(View):
     items: list[LiveEventView]
     last_seq: int
     next_before: int | None = None
+    limit: int = Field(10, exclude=True)
+    is_newest: bool = Field(True, exclude=True)  # False: a page further down, which does not move

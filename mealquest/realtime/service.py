@@ -65,6 +65,8 @@ def recent_events(
         items=[LiveEventView.of(event, names) for event in shown],
         last_seq=newest,
         next_before=shown[-1].seq if len(found) > limit else None,
+        limit=limit,
+        is_newest=before is None,
     )
 
 

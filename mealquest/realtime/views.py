@@ -1,4 +1,4 @@
-"""The socket, tickets for it, who is connected, and the list of the last events."""
+"""The socket: who may open it, and what happens to the connection."""
 
 import threading
 from functools import partial
@@ -8,23 +8,24 @@ from flask import Blueprint, Flask, Response, current_app, g, request
 from flask_sock import Sock
 from simple_websocket import Server
 
-from mealquest.core.errors import Forbidden, Unauthenticated, Unavailable, UpgradeRequired
-from mealquest.core.principal import CASHIER, MERCHANT
+from mealquest.core.errors import Forbidden, Unavailable, UpgradeRequired
+from mealquest.core.principal import CASHIER
 from mealquest.core.settings import Settings
-from mealquest.core.wire import NoInput
 from mealquest.identity.service import Claims
 from mealquest.realtime import service
 from mealquest.realtime.connection import LiveSocket, Wire
 from mealquest.realtime.domain import Viewer
 from mealquest.realtime.errors import HandshakeInvalid, OriginDenied
-from mealquest.realtime.forms import ConnectForm, EventsForm
+from mealquest.realtime.event_views import feature
+from mealquest.realtime.forms import ConnectForm
 from mealquest.realtime.gateway import Rings
 from mealquest.realtime.hub import Hub
-from mealquest.realtime.replies import EventsView, StatusView, TicketView
 from mealquest.tenancy.service import Operation
 from mealquest.web import credentials, pipeline
 from mealquest.web.credentials import Credential
-from mealquest.web.frame import Call, Face, Feature, Scope
+from mealquest.web.frame import Call, Face, Scope
+
+__all__ = ["feature", "install"]
 
 PATH = "/ws"
 SWITCHING = 101
@@ -35,7 +36,6 @@ OPTIONS = {
     "thread_class": partial(threading.Thread, daemon=True),
 }
 
-feature = Feature("realtime")
 sockets = Blueprint("sockets", __name__)
 sock = Sock()
 
@@ -147,39 +147,3 @@ def _leave(_failure: BaseException | None) -> None:
 def _hub() -> Hub:
     hub: Hub = current_app.extensions["hub"]
     return hub
-
-
-# --- plain routes -------------------------------------------------------------------------
-
-
-@feature.post(
-    api="/api/ws/ticket",
-    roles=CASHIER,
-    ungated="the gate stands at the socket itself",
-)
-def ticket(call: Call, form: NoInput) -> TicketView:
-    """A ticket that opens one socket within half a minute, so that no URL holds a token."""
-    credential = credentials.presented()
-    if credential is None or credential.claims is None:
-        raise Unauthenticated("Authorization is required")
-    return service.issue_ticket(credential.claims)
-
-
-@feature.get(
-    api="/api/ws/status", roles=MERCHANT, scope=Scope.QUERY, gate=Operation.WS_STATUS_QUERY
-)
-def status(call: Call, form: NoInput) -> StatusView:
-    """How many sockets of the merchant are open, in all processes."""
-    return service.status(call.merchant_id)
-
-
-@feature.get(
-    api="/api/events",
-    page="/console/events",
-    roles=CASHIER,
-    scope=Scope.QUERY,
-    template="realtime/events",
-)
-def events(call: Call, form: EventsForm) -> EventsView:
-    """The last events, newest first; a customer sees those about them."""
-    return service.recent_events(call.merchant_id, call.principal, form.limit, form.before)

@@ -37,6 +37,7 @@ class VoucherVerdict(StrEnum):
     CHOSEN = "CHOSEN"
     ELIGIBLE = "ELIGIBLE"  # would apply; another one is used
     EXPIRED = "EXPIRED"
+    HELD = "HELD"  # by another payment, which waits for money from outside
     NOT_ACTIVE = "NOT_ACTIVE"
     BELOW_MIN_SPEND = "BELOW_MIN_SPEND"
     WORTH_NOTHING = "WORTH_NOTHING"  # it would take nothing off this order
@@ -44,6 +45,7 @@ class VoucherVerdict(StrEnum):
 
 REFUSALS: Final = {
     VoucherVerdict.EXPIRED: "it has expired",
+    VoucherVerdict.HELD: "another payment holds it",
     VoucherVerdict.NOT_ACTIVE: "it was used before",
     VoucherVerdict.BELOW_MIN_SPEND: "the order is below its minimum spend",
     VoucherVerdict.WORTH_NOTHING: "it takes nothing off this order",
@@ -202,6 +204,8 @@ def _verdict(order_minor: int, voucher: VoucherFacts, now: datetime) -> VoucherV
     status = voucher.status_at(now)
     if status is VoucherStatus.EXPIRED:
         return VoucherVerdict.EXPIRED
+    if status is VoucherStatus.HELD:
+        return VoucherVerdict.HELD
     if status is not VoucherStatus.ACTIVE:
         return VoucherVerdict.NOT_ACTIVE
     if order_minor < voucher.min_spend_minor:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mealquest.core.paging import ListForm, OptionalDay
 from mealquest.core.wire import AmountOrZero, Input, Key, Line, PositiveAmount, refuse
 from mealquest.wallet.domain import VoucherType
 from mealquest.wallet.models import TopUpMethod
@@ -88,3 +89,13 @@ class GrantVoucherForm(Input):
     ] = None
     valid_days: Annotated[int, Field(ge=1, le=365)] = 30
     reason: Line = ""
+
+
+class WalletsForm(ListForm):
+    pass
+
+
+class VouchersForm(ListForm):
+    """Vouchers that can be used, soonest expiry first; `to_day`: that expire by then."""
+
+    to_day: OptionalDay = None

@@ -136,9 +136,7 @@ def return_outside(
     )
 
 
-def _sell(
-    session: Session, wallet: LockedWallet, sold: Hold, external_txn_id: str | None
-) -> None:
+def _sell(session: Session, wallet: LockedWallet, sold: Hold, external_txn_id: str | None) -> None:
     parts = sold.parts
     if parts.bonus or parts.principal or parts.silver:
         queries.move(

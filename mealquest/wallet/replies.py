@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import PlainSerializer, WithJsonSchema
 
 from mealquest.core.money import Currency, Money
-from mealquest.core.wire import Amount, Timestamp, View
+from mealquest.core.wire import Amount, Page, Timestamp, View
 from mealquest.wallet.domain import Balances, VoucherFacts, VoucherStatus, VoucherType
 from mealquest.wallet.ledger import Posting
 from mealquest.wallet.models import EntryKind
@@ -151,3 +151,32 @@ class TopUpPreview(View):
     paid: Amount | None = None
     bonus: Amount | None = None
     valid_days: int | None = None
+
+
+class OwedView(View):
+    """What the merchant owes its customers: the sum of all wallets."""
+
+    principal: Amount
+    bonus: Amount
+    silver: Amount
+    wallets: int  # that hold something
+
+
+class WalletRowView(View):
+    user_id: str
+    display_name: str
+    wallet: WalletView
+
+
+class WalletsPage(Page):
+    items: list[WalletRowView]
+
+
+class VoucherRowView(View):
+    user_id: str
+    display_name: str
+    voucher: VoucherView
+
+
+class VouchersPage(Page):
+    items: list[VoucherRowView]

@@ -38,6 +38,7 @@ from mealquest.wallet.domain import (
 from mealquest.wallet.expiry import expire_due, has_due
 from mealquest.wallet.forms import TopUpForm
 from mealquest.wallet.grants import grant_by_hand
+from mealquest.wallet.holdings import expiring_vouchers, owed, vouchers, wallets
 from mealquest.wallet.holds import (
     Hold,
     capture,
@@ -66,6 +67,7 @@ from mealquest.wallet.replies import (
     BonusLotView,
     CustomerDetailView,
     LedgerRowView,
+    OwedView,
     PostingView,
     TopUpView,
     VoucherView,
@@ -94,6 +96,7 @@ __all__ = [
     "LockedWallet",
     "LotUse",
     "Operation",
+    "OwedView",
     "Posting",
     "PostingView",
     "Purse",
@@ -115,6 +118,7 @@ __all__ = [
     "checkout",
     "customer_detail",
     "expire_due",
+    "expiring_vouchers",
     "grant_by_hand",
     "grant_voucher",
     "has_due",
@@ -124,6 +128,7 @@ __all__ = [
     "major",
     "note_pending",
     "open_balances",
+    "owed",
     "postings_of",
     "preview",
     "purse",
@@ -135,8 +140,10 @@ __all__ = [
     "rules",
     "spend",
     "top_up",
+    "vouchers",
     "wallet_account",
     "wallet_view",
+    "wallets",
 ]
 
 NEWEST_ROWS = 20

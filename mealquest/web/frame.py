@@ -45,6 +45,14 @@ class Scope(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """How a message proves who sent it: `prove` raises Unauthenticated for body and header."""
+
+    header: str
+    prove: Callable[[bytes, str], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """What the frame has established before a handler runs."""
 
@@ -88,6 +96,8 @@ class Endpoint:
         also: other statuses of success.
         media: what a handler answers that builds its own response.
         presented: reads the credential where it does not come in a header or the cookie.
+        signed: what a message that moves money of the past is proved by. It needs nobody signed
+            in, is never throttled, and may be twice as long.
         for_monitors: answers with nothing else working: no credential is read, nothing counted.
     """
 
@@ -113,6 +123,7 @@ class Endpoint:
     on_page: Callable[[Any], None] | None = None
     throttles: tuple[Throttle, ...] = ()
     presented: Callable[[], Any] | None = None
+    signed: Signature | None = None
     for_monitors: bool = False
     status: int = 200
     also: tuple[int, ...] = ()

@@ -13,13 +13,16 @@ from mealquest.core.errors import FieldError, Invalid, TooLarge
 from mealquest.core.wire import Input
 
 MAX_BODY = 1024 * 1024
+MAX_SIGNED_BODY = 2 * MAX_BODY
 MAX_DIGITS = 1000  # of a JSON number, before and after the point; nothing we take needs more
 
 _WORDS = {
     "missing": "is required",
     "string_type": "must be text",
     "string_too_long": "is too long",
+    "too_long": "is too long",
     "string_too_short": "is required",
+    "too_short": "is required",
     "string_pattern_mismatch": "format invalid",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
@@ -63,18 +66,23 @@ def is_form() -> bool:
     return request.mimetype == "multipart/form-data"
 
 
+def allow_longer() -> None:
+    """Let this request's body be as long as a signed message may be; before it is read."""
+    request.max_content_length = MAX_SIGNED_BODY + 1
+
+
 def body() -> bytes:
     """The body as sent, read once; whatever parses it later reads it from here.
 
     Raises:
-        TooLarge: over 1 MiB, whether the client said so or streams it in chunks.
+        TooLarge: over 1 MiB (2 MiB of a signed message), whether the client said so or streams it in chunks.
         Invalid: the connection ended early. Half a form may still look like a whole one.
     """
     try:
         sent = request.get_data(cache=True, parse_form_data=False)
     except RequestEntityTooLarge:
         raise TooLarge("Request body too large") from None
-    if len(sent) > MAX_BODY:
+    if len(sent) >= (request.max_content_length or MAX_BODY):
         raise TooLarge("Request body too large")
     if len(sent) < (request.content_length or 0):
         raise Invalid("the body is incomplete", code="INCOMPLETE_BODY")

@@ -68,6 +68,7 @@ def install(app: Flask, translations: Path) -> None:
     app.context_processor(_context)
     app.add_template_filter(money, "money")
     app.add_template_filter(moment, "moment")
+    app.add_template_filter(instant, "instant")
     app.add_template_filter(day, "day")
     app.add_template_global(role_label, "role_label")
     app.add_template_global(new_key, "new_key")
@@ -141,6 +142,13 @@ def money(amount: Decimal, currency: str | None = None) -> str:
 def moment(value: datetime) -> str:
     """Date and time in the merchant's zone: `22 Nov 2026, 08:02`, `2026年11月22日 08:02`."""
     pattern = _pattern({"en": "d MMM y, HH:mm", "zh": "y年M月d日 HH:mm"})
+    locale = get_locale() or "en"
+    return str(format_datetime(value, pattern, tzinfo=zone(), locale=locale))
+
+
+def instant(value: datetime) -> str:
+    """As `moment`, to the second: `22 Nov 2026, 08:02:41`."""
+    pattern = _pattern({"en": "d MMM y, HH:mm:ss", "zh": "y年M月d日 HH:mm:ss"})
     locale = get_locale() or "en"
     return str(format_datetime(value, pattern, tzinfo=zone(), locale=locale))
 

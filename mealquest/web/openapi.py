@@ -128,6 +128,9 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     ]
     if endpoint.idempotent:
         parameters.append(IDEMPOTENCY_KEY)
+    if endpoint.signed:
+        name = endpoint.signed.header
+        parameters.append({"name": name, "in": "header", "required": True, "schema": text})
     if endpoint.mutates:
         return parameters
     query = _query(endpoint.input, {to_camel(name) for name in in_path})

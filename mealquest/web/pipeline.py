@@ -1,7 +1,7 @@
 """What happens to every request of a declared handler, in this order.
 
 credential -> throttle -> principal and tenant policy (one short transaction) -> CSRF -> role ->
-merchant scope -> gate -> idempotency key -> input -> handler -> answer. A refusal of somebody who
+merchant scope -> signature -> gate -> idempotency key -> input -> handler -> answer. A refusal of somebody who
 is known, and a failure of an act that is audited, leave an audit row.
 """
 
@@ -79,10 +79,15 @@ def _admit(endpoint: Endpoint, face: Face, known: Known) -> tuple[Call, Input]:
     if _needs_csrf(endpoint, face, credential, known.principal):
         require_csrf()
     _require_role(endpoint, known.principal)
+    if endpoint.signed:
+        inputs.allow_longer()
     known.values = values = inputs.raw(known.path)
     if endpoint.own_user and known.principal.role is Role.CUSTOMER:
         values["userId"] = known.principal.subject
     merchant_id = _merchant(endpoint, known.principal, values)
+    if endpoint.signed:
+        sent = request.headers.get(endpoint.signed.header, "")
+        endpoint.signed.prove(inputs.body(), sent)
     if endpoint.gate and known.policy:
         pass_gate(known.policy, endpoint.gate, merchant_id, _throttles())
     sent_key = _sent_key(values) if endpoint.idempotent else None
@@ -98,7 +103,7 @@ def _handle(endpoint: Endpoint, call: Call, form: Input) -> Any:
 
 
 def _credential(endpoint: Endpoint) -> Credential | None:
-    if endpoint.for_monitors:
+    if endpoint.for_monitors or endpoint.signed:
         return None
     try:
         credential = (endpoint.presented or credentials.presented)()

@@ -98,12 +98,26 @@ MESSAGES: dict[str, Any] = {
     "voucher cannot be used: it was used before": lazy_gettext(
         "The voucher was used before. Nothing was taken."
     ),
+    "voucher cannot be used: another payment holds it": lazy_gettext(
+        "The voucher is kept for a payment that waits for the rest. Nothing was taken here."
+    ),
+    "voucher cannot be used: it is not active any more": lazy_gettext(
+        "The voucher was used or held a moment ago. Nothing was taken here."
+    ),
     "voucher cannot be used: the order is below its minimum spend": lazy_gettext(
         "The order is too small for this voucher. Nothing was taken."
     ),
     "voucher cannot be used: it takes nothing off this order": lazy_gettext(
         "The voucher takes nothing off this order. Nothing was taken."
     ),
+    "payment is not waiting any more": lazy_gettext(
+        "This payment does not wait any more, so there was nothing to cancel."
+    ),
+    "payment is not waiting for external callback": lazy_gettext(
+        "Nothing was ever asked for outside for this payment."
+    ),
+    "paidAmount mismatch": lazy_gettext("The sum that came is not the sum that was asked for."),
+    "invalid callback signature": lazy_gettext("The signature of this message is not right."),
     "the wallet is busy, try again": lazy_gettext(
         "Another payment of this customer is being taken. Nothing was taken here; try again."
     ),
@@ -149,10 +163,6 @@ FIELD_MESSAGES: dict[str, Any] = {
 }
 
 PATTERNS: tuple[tuple[re.Pattern[str], Any], ...] = (
-    (
-        re.compile(r"wallet and voucher leave .+ to pay, .+"),
-        lazy_gettext("Wallet and voucher do not cover this order. Nothing was taken."),
-    ),
     (
         re.compile(r"an amount in \w+ has at most \d decimals"),
         lazy_gettext("The currency does not have that many decimals."),

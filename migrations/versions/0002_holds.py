@@ -14,7 +14,7 @@ down_revision = "0001_first_tables"
 
 HELD = ("held_principal_minor", "held_bonus_minor", "held_silver_minor")
 PAYMENT_COLUMNS = (
-    sa.Column("held_lots", postgresql.JSONB(astext_type=sa.Text())),
+    sa.Column("lots", postgresql.JSONB(astext_type=sa.Text())),
     sa.Column("hold_expires_at", sa.DateTime(timezone=True)),
     sa.Column("provider", sa.Text()),
     sa.Column("payment_intent_id", sa.Text()),

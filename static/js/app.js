@@ -124,9 +124,12 @@
     problems.replaceChildren(template.content.cloneNode(true));
     problems.scrollIntoView({ block: "nearest" });
   }
-  document.addEventListener("htmx:sendError", () => showProblem("problem-unreachable"));
-  document.addEventListener("htmx:timeout", () => showProblem("problem-unreachable"));
+  // What renews itself (live.js) fails quietly: nobody asked for it, and it tries again.
+  const isLive = (event) => event.detail.requestConfig?.triggeringEvent?.type === "live";
+  document.addEventListener("htmx:sendError", (event) => { if (!isLive(event)) showProblem("problem-unreachable"); });
+  document.addEventListener("htmx:timeout", (event) => { if (!isLive(event)) showProblem("problem-unreachable"); });
   document.addEventListener("htmx:beforeSwap", (event) => {
+    if (isLive(event) && event.detail.isError) { event.detail.shouldSwap = false; return; }
     // A whole page that nobody aimed anywhere, as the answer to a failed request, comes from a proxy.
     const aimed = event.detail.xhr?.getResponseHeader("HX-Retarget");
     if (event.detail.isError && !aimed && /<html[\s>]/i.test(event.detail.serverResponse || "")) event.detail.shouldSwap = false;

@@ -85,7 +85,8 @@ def test_a_message_of_a_transaction_that_failed_is_not_sent():
 def test_the_bell_rings_after_the_commit(app):
     app.extensions["bells"]._rung.clear()
     post()
-    assert app.extensions["bells"].queue.job_ids == ["bell-messages"]
+    waiting = app.extensions["bells"].queue.jobs
+    assert [job.func_name for job in waiting] == ["jobs.messages.deliver"]
 
 
 def test_a_message_that_is_not_taken_is_kept_for_the_next_try():

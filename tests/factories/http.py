@@ -27,7 +27,7 @@ class Client(FlaskClient):
     """
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
-        return Context().run(super().open, *args, **kwargs)
+        return Context().run(super().open, *args, **({"buffered": True} | kwargs))
 
     def csrf(self, page: str = "/console/sign-in") -> str:
         """The token in the forms this browser is shown; any of its pages has it."""

@@ -49,6 +49,13 @@ def environment(**values: object) -> dict[str, str]:
     return bare | defaults | given
 
 
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 class Running:
     """One process that was started by a test, with all it starts itself."""
 
@@ -123,10 +130,7 @@ class Product(Running):
         return self
 
     def answers(self, path: str = "/api/health") -> bool:
-        try:
-            return httpx.get(f"{self.url}{path}", timeout=2).status_code == 200
-        except httpx.HTTPError:
-            return False
+        return answers(f"{self.url}{path}")
 
     def client(self, role: str = "CLERK", subject: str = "staff_clerk") -> httpx.Client:
         now = datetime.now(UTC)

@@ -1,10 +1,12 @@
 """What cannot start says why in a sentence, and leaves nothing behind."""
 
+from pathlib import Path
+
 import pytest
 
 from mealquest.engines.processes import choose_port
 from tests.engines.conftest import occupied
-from tests.product.running import Running, flask, until
+from tests.product.running import Running, answers, flask, until
 
 NOWHERE = "postgresql://somebody:hunter2@127.0.0.1:1/nowhere"
 
@@ -54,29 +56,25 @@ def test_a_database_that_is_away_is_named_without_its_password(tmp_path, command
     assert "Traceback" not in run.err
 
 
+def gunicorn(home: Path, notes: Path) -> Running:
+    port = choose_port(None)
+    argv = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
+    web = Running(*argv, notes=notes, MQ_DATA_DIR=home, PORT=port)
+    web.url = f"http://127.0.0.1:{port}"
+    return web
+
+
 def test_gunicorn_alone_without_engines_says_what_to_do(tmp_path):
-    web = Running(
-        *("-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app"),
-        notes=tmp_path,
-        MQ_DATA_DIR=tmp_path / "data",
-        PORT=choose_port(None),
-    )
+    web = gunicorn(tmp_path / "data", notes=tmp_path)
     assert web.ended() == 1
     assert "are not running. Start MealQuest there first" in web.err
     assert "Traceback" not in web.err
 
 
 def test_gunicorn_alone_uses_the_engines_that_run_and_leaves_them_running(product, tmp_path):
-    port = choose_port(None)
-    web = Running(
-        *("-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app"),
-        notes=tmp_path,
-        MQ_DATA_DIR=product.home,
-        PORT=port,
-    )
-    beside = type("Beside", (), {"url": f"http://127.0.0.1:{port}"})
+    web = gunicorn(product.home, notes=tmp_path)
     try:
-        until(lambda: type(product).answers(beside), "the second web server answers")
+        until(lambda: answers(f"{web.url}/api/health"), f"it answers: {web.err}")
         web.process.terminate()
         assert web.ended() == 0
     finally:

@@ -68,7 +68,7 @@ def open_shop(word: str, number: int) -> Shop:
         customer_phone,
         voucher,
         payment,
-        (f"{word} Guest", f"{word} Twin", f"{word} Soup", f"{word} note"),
+        (f"{word} Guest", f"{word} Twin", f"{word} Soup"),
     )
 
 

@@ -9,7 +9,7 @@ from mealquest.core.db import transaction
 from mealquest.core.principal import Role
 from mealquest.payments.models import Payment
 from mealquest.wallet import service as wallet
-from tests.factories.http import assert_problem, bearer
+from tests.factories.http import assert_problem, bearer, customer_token
 
 VERIFY, TOP_UP = "/api/payment/verify", "/api/wallet/top-ups"
 
@@ -131,10 +131,7 @@ def test_a_key_belongs_to_who_used_it_where(client, shop, stranger, owner, payme
 
 
 def test_another_customers_key_does_not_show_their_payment(client, shop, payments) -> None:
-    from tests.factories.http import customer_token
-
-    key = {"Idempotency-Key": "1"}
-    body = {"orderAmount": 20}
+    key, body = {"Idempotency-Key": "1"}, {"orderAmount": 20}
     theirs = client.post(VERIFY, json=body, headers=bearer(shop.tokens[Role.CUSTOMER]) | key)
     mine = client.post(
         VERIFY, json=body, headers=bearer(customer_token(shop.merchant_id, "u_same")) | key

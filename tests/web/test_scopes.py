@@ -51,7 +51,18 @@ def test_a_body_that_names_another_merchant_acts_on_the_tokens(
     assert wallet.customer_detail("m_beta", "u_same").wallet == before
 
 
-@pytest.mark.parametrize("named", ["m_beta", "", None, 7, ["m_beta"], {"a": 1}])
+@pytest.mark.parametrize("named", [None, "u_same", "u_nobody", 7, ["u_same"]], ids=str)
+def test_a_customer_needs_to_name_nobody(client, shop, named) -> None:
+    own = bearer(shop.tokens[Role.CUSTOMER])
+    body = {"orderAmount": 5, "userId": named} if named else {"orderAmount": 5}
+
+    answer = client.post("/api/payment/quote", json=body, headers=own)
+
+    assert answer.status_code == 200
+    assert [v["voucher"]["id"] for v in answer.get_json()["voucherOptions"]] == [shop.voucher]
+
+
+@pytest.mark.parametrize("named", ["m_beta", "", None, 7, ["m_beta"], {"a": 1}], ids=str)
 def test_a_payment_ignores_the_bodys_merchant(client, shop, stranger, owner, named) -> None:
     body = {"merchantId": named, "userId": "u_same", "orderAmount": 5}
 

@@ -1,0 +1,88 @@
+"""One payment, with everything that happened to it and what can be done about it."""
+
+from typing import Any
+
+from flask import current_app
+from sqlalchemy.orm import Session
+
+from mealquest.core.db import transaction
+from mealquest.core.principal import MANAGEMENT, MERCHANT, Principal
+from mealquest.payments import gateway, queries, refund_queries, waiting
+from mealquest.payments.domain import GatewayRefundState, PaymentAction, PaymentStatus
+from mealquest.payments.errors import PaymentNotFound
+from mealquest.payments.listing import own_of, row_of
+from mealquest.payments.queries import PaymentFacts
+from mealquest.payments.refund_queries import RefundFacts
+from mealquest.payments.replies import ExternalPaymentView, GatewayRefundView, PaymentView
+from mealquest.payments.waiting import WaitingPayment
+from mealquest.wallet import service as wallets
+from mealquest.wallet.service import PostingView
+
+
+def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
+    """One payment with its postings. PaymentNotFound also for another customer's own payment."""
+    with transaction(merchant_id) as session:
+        found = queries.one(session, merchant_id, payment_id)
+        if found is None or own_of(by) not in {None, found.customer_id}:
+            raise PaymentNotFound
+        refunds = _refunds(session, merchant_id, found)
+        about = [payment_id, *(refund.id for refund in refunds)]
+        postings = wallets.postings_of(session, merchant_id, *about)
+        outside = _outside(session, merchant_id, found, refunds, by)
+    shown = [PostingView.of(posting, found.currency) for posting in postings]
+    return PaymentView(**(row_of(found) | outside), postings=shown)
+
+
+def _refunds(session: Session, merchant_id: str, found: PaymentFacts) -> list[RefundFacts]:
+    if not found.parts.external:
+        return []
+    return refund_queries.of_payment(session, merchant_id, found.id)
+
+
+def _outside(
+    session: Session,
+    merchant_id: str,
+    found: PaymentFacts,
+    refunds: list[RefundFacts],
+    by: Principal,
+) -> dict[str, Any]:
+    if not found.parts.external:
+        return {}
+    asked = waiting.read(session, merchant_id, found.id)
+    waits = asked.status is PaymentStatus.PENDING_EXTERNAL
+    url = _pay_url(asked) if waits else None
+    staff = by.role in MERCHANT
+    return {
+        "status": asked.status,  # read last
+        "external_payment": ExternalPaymentView.of(asked),
+        "hold_expires_at": asked.hold_expires_at if waits else None,
+        "pay_url": url,
+        "gateway_refunds": [
+            GatewayRefundView.of(refund, found.currency, for_staff=staff) for refund in refunds
+        ],
+        "next_actions": _actions(by, refunds, waits=waits, has_url=url is not None),
+    }
+
+
+def _actions(
+    by: Principal, refunds: list[RefundFacts], *, waits: bool, has_url: bool
+) -> list[PaymentAction]:
+    stuck = any(refund.state is GatewayRefundState.STUCK for refund in refunds)
+    possible = {
+        PaymentAction.PAY_OUTSIDE: waits and has_url,
+        PaymentAction.CANCEL: waits and by.role in MERCHANT,
+        PaymentAction.RETRY_REFUND: stuck and by.role in MANAGEMENT,
+    }
+    return [action for action, is_possible in possible.items() if is_possible]
+
+
+def _pay_url(payment: WaitingPayment) -> str | None:
+    asked = wallets.major(payment.required_hold.parts.external, payment.currency)
+    return gateway.pay_url(
+        current_app.config["SETTINGS"],
+        merchantId=payment.merchant_id,
+        paymentTxnId=payment.id,
+        paymentIntentId=payment.intent,
+        amount=str(asked),
+        currency=payment.currency.value,
+    )

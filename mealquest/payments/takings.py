@@ -1,0 +1,158 @@
+"""The owner's figures of a day: what was taken, from which source, at which hour, against before.
+
+Every figure is a sum over rows that a list shows with the same filter; none is a counter.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from mealquest.audit import service as audit
+from mealquest.core.clock import utc_now
+from mealquest.core.db import transaction
+from mealquest.core.money import Currency
+from mealquest.core.paging import Span, span_of_days
+from mealquest.payments.domain import PaymentStatus
+from mealquest.payments.replies import AttentionView, DayView, DeskView, HourView, SourcesView
+from mealquest.tenancy import service as tenancy
+from mealquest.wallet import service as wallets
+from mealquest.wallet.service import major
+
+WEEK = timedelta(days=7)
+SOON = timedelta(days=3)  # a voucher that expires within this needs a word to its owner
+LATELY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Takings:
+    """Settled payments of a span: how many, their sum and its parts, minor units."""
+
+    count: int
+    taken: int
+    voucher: int
+    bonus: int
+    principal: int
+    silver: int
+    external: int
+
+
+_TAKINGS = text(
+    """
+    SELECT count(*), CAST(coalesce(sum(order_minor), 0) AS bigint),
+           CAST(coalesce(sum(voucher_minor), 0) AS bigint),
+           CAST(coalesce(sum(bonus_minor), 0) AS bigint),
+           CAST(coalesce(sum(principal_minor), 0) AS bigint),
+           CAST(coalesce(sum(silver_minor), 0) AS bigint),
+           CAST(coalesce(sum(external_minor), 0) AS bigint)
+      FROM payments
+     WHERE merchant_id = :merchant AND created_at >= :since AND created_at < :until
+       AND status = 'PAID'
+    """
+)
+_BY_HOUR = text(
+    """
+    SELECT CAST(extract(hour FROM created_at AT TIME ZONE :zone) AS integer) AS hour,
+           CAST(sum(order_minor) AS bigint) AS taken
+      FROM payments
+     WHERE merchant_id = :merchant AND created_at >= :since AND created_at < :until
+       AND status = 'PAID'
+     GROUP BY 1
+    """
+)
+_OPEN = text(
+    """
+    SELECT status, count(*) FROM payments
+     WHERE merchant_id = :merchant
+       AND (status IN ('PENDING_EXTERNAL', 'EXTERNAL_REFUND_DUE')
+            OR (status IN ('EXTERNAL_FAILED', 'EXTERNAL_EXPIRED') AND created_at >= :since))
+     GROUP BY status
+    """
+)
+
+
+def desk(merchant_id: str) -> DeskView:
+    """Today so far, beside the same weekday of last week up to the same time of day."""
+    now = utc_now()
+    with transaction(merchant_id) as session:
+        settings = tenancy.settings_of(session, merchant_id)
+        zone, currency = ZoneInfo(settings.time_zone), settings.currency
+        day = now.astimezone(zone).date()
+        today = span_of_days(day, day, zone)
+        week_ago = span_of_days(day - WEEK, day - WEEK, zone)
+        so_far = Span(week_ago.since, _same_time(now, zone))
+        taken = _takings(session, merchant_id, today)
+        before = _takings(session, merchant_id, so_far)
+        return DeskView(
+            currency=currency,
+            today=_day(taken, day, currency),
+            before=_day(before, day - WEEK, currency),
+            sources=_sources(taken, currency),
+            hours=_hours(session, merchant_id, (today, week_ago), zone, currency),
+            owed=wallets.owed(session, merchant_id, currency),
+            attention=_attention(session, merchant_id, now),
+        )
+
+
+def _same_time(now: datetime, zone: ZoneInfo) -> datetime:
+    """The same clock time a week ago there, also when the clocks were changed in between."""
+    here = now.astimezone(zone)
+    return (here.replace(tzinfo=None) - WEEK).replace(tzinfo=zone)
+
+
+def _takings(session: Session, merchant_id: str, span: Span) -> Takings:
+    values = {"merchant": merchant_id, "since": span.since, "until": span.until}
+    return Takings(*session.execute(_TAKINGS, values).one())
+
+
+def _day(taken: Takings, day: date, currency: Currency) -> DayView:
+    return DayView(day=day, count=taken.count, taken=major(taken.taken, currency))
+
+
+def _sources(taken: Takings, currency: Currency) -> SourcesView:
+    return SourcesView(
+        voucher=major(taken.voucher, currency),
+        bonus=major(taken.bonus, currency),
+        principal=major(taken.principal, currency),
+        silver=major(taken.silver, currency),
+        external=major(taken.external, currency),
+    )
+
+
+def _hours(
+    session: Session,
+    merchant_id: str,
+    spans: tuple[Span, Span],
+    zone: ZoneInfo,
+    currency: Currency,
+) -> list[HourView]:
+    today, before = (_by_hour(session, merchant_id, span, zone) for span in spans)
+    return [
+        HourView(
+            hour=hour,
+            taken=major(today.get(hour, 0), currency),
+            before=major(before.get(hour, 0), currency),
+        )
+        for hour in range(24)
+    ]
+
+
+def _by_hour(session: Session, merchant_id: str, span: Span, zone: ZoneInfo) -> dict[int, int]:
+    values = {"merchant": merchant_id, "since": span.since, "until": span.until}
+    rows = session.execute(_BY_HOUR, values | {"zone": zone.key})
+    return {row.hour: row.taken for row in rows}
+
+
+def _attention(session: Session, merchant_id: str, now: datetime) -> AttentionView:
+    values = {"merchant": merchant_id, "since": now - LATELY}
+    open_ones = {PaymentStatus(row[0]): row[1] for row in session.execute(_OPEN, values)}
+    return AttentionView(
+        waiting=open_ones.get(PaymentStatus.PENDING_EXTERNAL, 0),
+        going_back=open_ones.get(PaymentStatus.EXTERNAL_REFUND_DUE, 0),
+        failed=open_ones.get(PaymentStatus.EXTERNAL_FAILED, 0)
+        + open_ones.get(PaymentStatus.EXTERNAL_EXPIRED, 0),
+        expiring_vouchers=wallets.expiring_vouchers(session, merchant_id, now + SOON),
+        blocked=audit.blocked_since(session, merchant_id, now - LATELY),
+    )

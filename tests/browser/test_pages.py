@@ -1,0 +1,143 @@
+"""Every page in both languages and themes: accessible, narrow enough for a phone, translated."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import NARROW
+from tests.browser.pages import at_the_counter, receipt, sign_in
+from tests.browser.shops import new_phone, open_shop
+from tests.browser.walk import CUSTOMER, inside, of_applicants, outside
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+languages = pytest.mark.parametrize("locale", ["en", "zh_Hans"])
+OWNER_OF_DEMO = "+8613900000000"
+AXE = Axe()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+# What stays in Latin letters on a Chinese page: names, codes (in capitals), ids and addresses.
+NAMES = """
+    MealQuest Stripe OpenAPI En Fixture Merchant User Friend Bistro Harbor Chen Yulan Zhou Ming
+    Lin Xiaomei Henri Laurent Braised Beef Thirty Off Noodle House Anna Grace Ho Tom Becker
+"""
+ALLOWED = re.compile(
+    rf"\b(?:{'|'.join(NAMES.split())}|[A-Z][A-Z0-9_]+|(?:txn|req|u|m|topup|voucher|staff|evt)_\w+)\b"
+    r"|nobody|0\.\d+\.\d+"
+)
+LATIN = re.compile(r"[A-Za-z]{2,}")
+TEXTS = """() => {
+    const skipped = "code, pre, kbd, script, style, template, svg, [lang=en], option[lang]";
+    const found = [];
+    const walker = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_ELEMENT);
+    for (let node = walker.currentNode; node; node = walker.nextNode()) {
+        if (node.closest(skipped)) continue;
+        for (const child of node.childNodes) if (child.nodeType === 3) found.push(child.data);
+        for (const name of ["title", "alt", "placeholder", "aria-label", "data-announce"])
+            if (node.hasAttribute(name)) found.push(node.getAttribute(name));
+    }
+    return found.map((text) => text.trim()).filter(Boolean);
+}"""
+
+
+@pytest.fixture(scope="session")
+def examples(browser, product) -> dict[str, str]:
+    """Things to fill the parameters of addresses with, at the demo merchant."""
+    context = browser.new_context(base_url=product.url)
+    page = context.new_page()
+    sign_in(page, OWNER_OF_DEMO)
+    at_the_counter(page, "u_fixture_002", "12").click()
+    expect(receipt(page)).to_be_visible()
+    payment_id = page.url.partition("?")[0].rpartition("/")[2]
+    context.close()
+    return {"user_id": CUSTOMER, "payment_id": payment_id, "staff_id": "staff_clerk"}
+
+
+@pytest.fixture
+def walk(open_page, examples):
+    """Visit every page in one language; yields each with the words for where it is."""
+
+    def through(locale: str, **options) -> Iterator[tuple[Page, str]]:
+        for phone, stops in (
+            (None, outside()),
+            (OWNER_OF_DEMO, inside(examples)),
+        ):
+            page = open_page(locale=locale, phone=phone, **options)
+            for stop in stops:
+                stop.visit(page)
+                yield page, str(stop)
+        page = open_page(locale=locale, **options)
+        _become_an_applicant(page)
+        for stop in of_applicants():
+            stop.visit(page)
+            yield page, str(stop)
+
+    return through
+
+
+def _become_an_applicant(page: Page) -> None:
+    page.goto("/console/sign-in")
+    page.fill("[name=phone]", new_phone())
+    page.locator(".mq-bare-card form .btn-lg").click()
+    page.locator("[name=code]").press("Enter")
+    page.wait_for_url("**/console/onboard")
+
+
+@languages
+def test_axe_finds_nothing_in_either_theme(walk, locale):
+    found: list[str] = []
+    for page, where in walk(locale):
+        for theme in ("light", "dark"):
+            page.evaluate(
+                "theme => { const html = document.documentElement;"
+                " html.dataset.theme = theme; html.dataset.bsTheme = theme; }",
+                theme,
+            )
+            result = AXE.run(page, options={"runOnly": RULES, "resultTypes": ["violations"]})
+            for violation in result.response["violations"]:
+                nodes = [node["html"][:160] for node in violation["nodes"][:3]]
+                found.append(f"{where}, {theme}: {violation['id']} {nodes}")
+    assert found == []
+
+
+@languages
+def test_nothing_scrolls_sideways_on_a_phone(walk, locale):
+    wide: list[str] = []
+    for page, where in walk(locale, viewport=NARROW):
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > NARROW["width"]:
+            wide.append(f"{where}: {width} px")
+    assert wide == []
+
+
+def test_a_chinese_page_holds_no_english(walk):
+    english: set[str] = set()
+    for page, where in walk("zh_Hans"):
+        assert page.locator("html").get_attribute("lang") == "zh-Hans", where
+        for text in page.evaluate(TEXTS):
+            if LATIN.search(ALLOWED.sub("", text)):
+                english.add(f"{where}: {text[:90]}")
+    assert sorted(english) == []
+
+
+def test_an_english_page_holds_no_chinese(walk):
+    chinese: set[str] = set()
+    for page, where in walk("en"):
+        for text in page.evaluate(TEXTS):
+            if re.search(r"[\u4e00-\u9fff]", text) and text != "中文":
+                chinese.add(f"{where}: {text[:90]}")
+    assert sorted(chinese) == []
+
+
+@languages
+def test_an_empty_shop_is_accessible_too(open_page, product, locale):
+    shop = open_shop(product)
+    page = open_page(locale=locale, phone=shop.phone)
+    found: list[str] = []
+    for path in ("/console/", "/console/customers", "/console/counter", "/console/payments"):
+        page.goto(path)
+        result = AXE.run(page, options={"runOnly": RULES, "resultTypes": ["violations"]})
+        found += [f"{path}: {violation['id']}" for violation in result.response["violations"]]
+    assert found == []

@@ -1,0 +1,205 @@
+"""One good request for every declared endpoint. Whoever adds an endpoint adds its sample here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from mealquest.application import FEATURES
+from mealquest.audit.models import AuditRow
+from mealquest.core import messages
+from mealquest.core.db import transaction
+from mealquest.core.principal import Principal, Role
+from mealquest.identity import service as identity
+from mealquest.identity.forms import RequestCodeForm, SignInForm
+from mealquest.identity.models import StaffSession
+from mealquest.wallet import service as wallet
+from mealquest.wallet.forms import TopUpRuleForm
+from mealquest.web.frame import Endpoint, Face
+from tests.factories.http import Client, applicant_token, bearer
+from tests.web.shops import Shop
+
+ENDPOINTS = [endpoint for feature in FEATURES for endpoint in feature.endpoints]
+NEW_PHONE = "+8613700000042"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`fields`: the query of a GET, the body of anything else. `path`: what the URL names."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    path: dict[str, str] = field(default_factory=dict)
+    key: str | None = None
+    refused: int | None = None  # the status, where the test's client cannot do what is needed
+
+
+def _code(shop: Shop) -> dict[str, Any]:
+    phone = shop.phones[Role.OWNER]
+    identity.request_code(RequestCodeForm(phone=phone))
+    sent = messages.newest(limit=1)[0].message
+    return {"phone": phone, "code": sent.data["code"], "merchantId": shop.merchant_id}
+
+
+def _session(shop: Shop) -> dict[str, str]:
+    """A sign-in of the owner, besides the one whose token the tests use."""
+    identity.sign_in(SignInForm.model_validate(_code(shop)))
+    with transaction(shop.merchant_id) as session:
+        newest = select(StaffSession.id).where(StaffSession.merchant_id == shop.merchant_id)
+        found = session.scalars(newest.order_by(StaffSession.id.desc()).limit(1)).one()
+    return {"staff_id": "staff_owner", "session_id": found}
+
+
+def _audit_row(shop: Shop) -> dict[str, str]:
+    with transaction(shop.merchant_id) as session:
+        some = select(AuditRow.id).where(AuditRow.merchant_id == shop.merchant_id)
+        return {"audit_id": session.scalars(some.order_by(AuditRow.id).limit(1)).one()}
+
+
+def _rule(shop: Shop) -> dict[str, str]:
+    """The shop's rule on top-ups; one is made where there is none any more."""
+    known = wallet.rules(shop.merchant_id).items
+    if known:
+        return {"rule_id": known[0].rule_id}
+    form = TopUpRuleForm.model_validate({"fromAmount": 100, "bonus": 10})
+    owner = Principal(Role.OWNER, "staff_owner", shop.merchant_id)
+    return {"rule_id": wallet.add_rule(shop.merchant_id, form, owner).rule_id}
+
+
+def _order(shop: Shop) -> dict[str, Any]:
+    return {"userId": shop.customer, "orderAmount": 20, "voucherId": shop.voucher}
+
+
+def _top_up(shop: Shop) -> dict[str, Any]:
+    more = {"bonus": 2, "bonusValidDays": 30, "note": "a note"}
+    return {"userId": shop.customer, "amount": 20, "method": "CASH", **more}
+
+
+def _list(shop: Shop) -> Sample:
+    return Sample({"limit": "5", "query": shop.customer_phone, "userId": shop.customer})
+
+
+def nothing(_: Shop) -> Sample:
+    return Sample()
+
+
+CLERK = {"staff_id": "staff_clerk"}
+SETTINGS = {"name": "Renamed", "timeZone": "Asia/Tokyo", "refundPolicy": "RESTORE"}
+VOUCHER = {"type": "ITEM_WARRANT", "name": "A gift", "value": 5, "minSpend": 9, "validDays": 7}
+SAMPLES: dict[str, Callable[[Shop], Sample]] = {
+    "audit.audit": lambda _: Sample({"limit": "5", "status": "SUCCESS"}),
+    "audit.audit_csv": nothing,
+    "audit.audit_row": lambda shop: Sample(path=_audit_row(shop)),
+    "identity.code_page": nothing,
+    "identity.create_customer": lambda _: Sample({"phone": NEW_PHONE, "displayName": "New"}),
+    "identity.customers": _list,
+    "identity.customers_csv": _list,
+    "identity.merchant_page": nothing,
+    "identity.request_code": lambda shop: Sample({"phone": shop.phones[Role.CLERK]}),
+    "identity.sign_in": lambda shop: Sample(_code(shop)),
+    "identity.sign_in_page": lambda _: Sample({"next": "/console/customers"}),
+    "identity.sign_out": nothing,
+    "onboarding.onboard": lambda _: Sample({"name": "Gamma", "merchantId": "m_gamma"}),
+    "onboarding.onboard_page": nothing,
+    "onboarding.open_shop": lambda _: Sample({"name": "Gamma", "merchantId": "m_gamma_2"}),
+    "ops.docs": nothing,
+    "ops.front": nothing,
+    "ops.health": nothing,
+    "ops.metrics": nothing,
+    "ops.openapi_document": nothing,
+    "ops.outbox": nothing,
+    "ops.ready": nothing,
+    "payments.counter": lambda shop: Sample({"userId": shop.customer, "amount": "20"}),
+    "payments.home": nothing,
+    "payments.payment": lambda shop: Sample(path={"payment_id": shop.payment}),
+    "payments.payments": _list,
+    "payments.payments_csv": _list,
+    "payments.quote": lambda shop: Sample(_order(shop)),
+    "payments.verify": lambda shop: Sample(_order(shop), key="k-verify"),
+    "realtime.connect": lambda shop: Sample({"merchantId": shop.merchant_id}, refused=426),
+    "realtime.events": lambda _: Sample({"limit": "5"}),
+    "realtime.events_for_apps": lambda _: Sample({"limit": "5"}),
+    "realtime.status": nothing,
+    "realtime.ticket": nothing,
+    "staff.change": lambda _: Sample({"role": "MANAGER", "name": "Promoted"}, CLERK),
+    "staff.end_session": lambda shop: Sample(path=_session(shop)),
+    "staff.end_session_by_page": lambda shop: Sample(path=_session(shop)),
+    "staff.invite": lambda _: Sample({"phone": NEW_PHONE, "role": "CLERK", "name": "New"}),
+    "staff.own_sessions": nothing,
+    "staff.person": lambda _: Sample(path=CLERK),
+    "staff.remove": lambda _: Sample(path=CLERK),
+    "staff.remove_by_page": lambda _: Sample(path={"staff_id": "staff_manager"}),
+    "staff.sessions": lambda _: Sample(path=CLERK),
+    "staff.set_details": lambda _: Sample({"name": "Renamed"}, CLERK),
+    "staff.set_role": lambda _: Sample({"role": "MANAGER"}, CLERK),
+    "staff.staff": nothing,
+    "tenancy.catalog": nothing,
+    "tenancy.change_settings": lambda _: Sample(SETTINGS),
+    "tenancy.exists": lambda shop: Sample({"merchantId": shop.merchant_id}),
+    "tenancy.save_settings": lambda _: Sample(SETTINGS),
+    "tenancy.settings": nothing,
+    "wallet.add_top_up_rule": lambda _: Sample({"fromAmount": 50, "bonus": 5, "validDays": 9}),
+    "wallet.customer": lambda shop: Sample(path={"user_id": shop.customer}),
+    "wallet.grant_voucher": lambda shop: Sample(VOUCHER, {"user_id": shop.customer}, "k-gift"),
+    "wallet.remove_top_up_rule": lambda shop: Sample(path=_rule(shop)),
+    "wallet.top_up": lambda shop: Sample(_top_up(shop), {"user_id": shop.customer}, "k-top-up"),
+    "wallet.top_up_preview": lambda shop: Sample({"amount": "5"}, {"user_id": shop.customer}),
+    "wallet.top_up_rules": nothing,
+}
+
+
+def sample_of(endpoint: Endpoint, shop: Shop) -> Sample:
+    """What `shop` would send. Some make what they need first, so ask again for each request."""
+    make = SAMPLES.get(endpoint.full_name)
+    assert make, f"add {endpoint.full_name} to tests/web/samples.py: one request that succeeds"
+    return make(shop)
+
+
+def credentials_of(endpoint: Endpoint, shop: Shop) -> dict[str, str]:
+    """Headers of the mightiest person of the shop who may call it; none where nobody need be."""
+    roles = endpoint.roles
+    if roles is None:
+        return {}
+    for role in (Role.OWNER, Role.MANAGER, Role.CLERK, Role.CUSTOMER):
+        if role in roles:
+            return bearer(shop.tokens[role])
+    assert Role.APPLICANT in roles, f"who may call {endpoint.full_name}?"
+    return bearer(applicant_token(NEW_PHONE))
+
+
+def url_of(endpoint: Endpoint, face: Face, sample: Sample) -> str:
+    rule = dict(endpoint.urls)[face]
+    for name, value in sample.path.items():
+        rule = rule.replace(f"<{name}>", value)
+    return rule
+
+
+def send(
+    client: Client,
+    endpoint: Endpoint,
+    face: Face,
+    sample: Sample,
+    shop: Shop,
+    *,
+    headers: dict[str, str] | None = None,
+) -> TestResponse:
+    """Send a sample as an app (JSON) or as a browser's form; `headers` in place of the shop's."""
+    sent = dict(credentials_of(endpoint, shop) if headers is None else headers)
+    if sample.key:
+        sent["Idempotency-Key"] = sample.key
+    options: dict[str, Any] = {}
+    if not endpoint.mutates:
+        options["query_string"] = sample.fields
+    elif face is Face.API:
+        options["json"] = sample.fields
+    else:
+        options["data"] = dict(sample.fields)
+        if "Authorization" not in sent:
+            options["data"]["csrf_token"] = client.csrf()
+    url = url_of(endpoint, face, sample)
+    return client.open(url, method=endpoint.method, headers=sent, **options)
+
+
+FACES = [(endpoint, face) for endpoint in ENDPOINTS for face, _ in endpoint.urls]
+NAMES = [f"{endpoint.full_name}-{face.value}" for endpoint, face in FACES]

@@ -1,0 +1,113 @@
+"""A stranger tries every declared endpoint with our ids: nothing of ours is shown or changed."""
+
+from collections.abc import Iterator
+
+import pytest
+from werkzeug.test import TestResponse
+
+from mealquest.core.principal import Role
+from mealquest.web.frame import Endpoint, Face
+from tests.factories.http import Client, bearer, customer_token, signed_in
+from tests.factories.rows import digest
+from tests.web.samples import FACES, NAMES, Sample, sample_of, send
+from tests.web.shops import SAME, Shop
+
+# Answers about merchants as such, to anybody: names, and nothing else that is theirs.
+PUBLIC = {"tenancy.catalog", "tenancy.exists", "ops.outbox"}
+# What is sent to prove who one is makes a stranger no stranger: the code of our own phone.
+PROOF = {"identity.request_code", "identity.sign_in"}
+# Shows an empty answer where others refuse: what is half typed is no mistake yet.
+LENIENT = {"wallet.top_up_preview"}
+CASES = [
+    pytest.param(endpoint, face, id=name)
+    for (endpoint, face), name in zip(FACES, NAMES, strict=True)
+    if endpoint.full_name not in PUBLIC | PROOF
+]
+
+
+def attempts(sample: Sample, shop: Shop) -> Iterator[Sample]:
+    """Our ids as they would be sent, alone, with our merchant named, and by other names."""
+    ids = {
+        "merchantId": shop.merchant_id,
+        "merchant_id": shop.merchant_id,
+        "userId": shop.customer,
+        "user_id": shop.customer,
+        "paymentId": shop.payment,
+        "payment_id": shop.payment,
+        "voucherId": shop.voucher,
+    }
+    yield sample
+    yield Sample({}, sample.path, sample.key)
+    yield Sample(sample.fields | {"merchantId": shop.merchant_id}, sample.path, sample.key)
+    yield Sample(ids | sample.fields, sample.path, sample.key)
+
+
+def assert_nothing_of(shop: Shop, answer: TestResponse) -> None:
+    assert answer.status_code < 500, answer.text
+    shown = answer.text + str(answer.headers)
+    for secret in shop.secrets:
+        assert secret not in shown
+    if answer.is_json and answer.status_code < 300:
+        assert f'"merchantId":"{shop.merchant_id}"' not in answer.text.replace(" ", "")
+
+
+@pytest.mark.parametrize(("endpoint", "face"), CASES)
+def test_another_shops_people_get_nowhere_with_our_ids(
+    client: Client, shop: Shop, stranger: Shop, endpoint: Endpoint, face: Face
+) -> None:
+    sample = sample_of(endpoint, shop)
+    before = digest(shop.merchant_id)
+    assert before["wallets"].startswith("2 rows")
+
+    theirs = sample.path.keys() - {"staff_id"}  # ids of staff are the same in every shop
+    for role in (Role.OWNER, Role.CUSTOMER):
+        for attempt in attempts(sample, shop):
+            headers = bearer(stranger.tokens[role])
+            answer = send(client, endpoint, face, attempt, shop, headers=headers)
+            assert_nothing_of(shop, answer)
+            if theirs and endpoint.full_name not in LENIENT:
+                assert answer.status_code in {400, 403, 404}, (role, answer.text)
+
+    assert digest(shop.merchant_id) == before
+
+
+@pytest.mark.parametrize(("endpoint", "face"), CASES)
+def test_a_customer_sees_nothing_of_the_next_one(
+    client: Client, shop: Shop, endpoint: Endpoint, face: Face
+) -> None:
+    """The twin has a token of the same shop, and tries with the ids of its best customer."""
+    twin = bearer(customer_token(shop.merchant_id, SAME))
+    guests = [text for text in shop.secrets if "Twin" not in text]
+
+    for attempt in attempts(sample_of(endpoint, shop), shop):
+        answer = send(client, endpoint, face, attempt, shop, headers=twin)
+
+        assert answer.status_code < 500
+        assert not [secret for secret in guests if secret in answer.text]
+
+
+def test_the_console_of_another_shop_shows_nothing_of_ours(app, shop, stranger) -> None:
+    """By the cookie, as a person would: pages that exist, with our ids in their addresses."""
+    browser = signed_in(app, stranger.phones[Role.OWNER], stranger.merchant_id)
+    before = digest(shop.merchant_id)
+
+    for endpoint, face in FACES:
+        if face is Face.PAGE and not endpoint.mutates and endpoint.full_name not in PUBLIC:
+            for attempt in attempts(sample_of(endpoint, shop), shop):
+                assert_nothing_of(shop, send(browser, endpoint, face, attempt, shop, headers={}))
+
+    unchanged = digest(shop.merchant_id)
+    grown = {name for name in before if before[name] != unchanged[name]}
+    assert grown <= {"top_up_rules", "staff_sessions", "audit_log"}  # what our own samples made
+
+
+def test_what_is_searched_for_is_found_when_it_is_ones_own(client, shop) -> None:
+    """Or the texts that no answer may hold are in none, and nothing is proved."""
+    seen = ""
+    for endpoint, face in FACES:
+        if not endpoint.mutates:
+            for attempt in attempts(sample_of(endpoint, shop), shop):
+                seen += send(client, endpoint, face, attempt, shop).text
+
+    assert [secret for secret in shop.secrets if secret not in seen] == []
+    assert f'"merchantId":"{shop.merchant_id}"' in seen.replace(" ", "")
