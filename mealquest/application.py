@@ -16,15 +16,17 @@ from mealquest.identity.staff_views import feature as staff
 from mealquest.identity.views import feature as identity
 from mealquest.onboarding.views import feature as onboarding
 from mealquest.ops.views import feature as ops
+from mealquest.payments.outside_views import feature as outside
 from mealquest.payments.views import feature as payments
 from mealquest.realtime.views import feature as realtime
 from mealquest.realtime.views import install as install_sockets
+from mealquest.sandbox.views import feature as sandbox
 from mealquest.tenancy.views import feature as tenancy
 from mealquest.wallet.views import feature as wallet
 from mealquest.web import install as web
 
 ROOT = Path(__file__).resolve().parent.parent
-FEATURES = (audit, tenancy, identity, staff, realtime, wallet, payments, onboarding, ops)
+FEATURES = (audit, tenancy, identity, staff, realtime, wallet, payments, outside, onboarding, sandbox, ops)
 
 
 def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: str) -> Flask:

@@ -21,7 +21,7 @@ from mealquest.payments.forms import (
     QuoteForm,
     VerifyForm,
 )
-from mealquest.payments.gateway import SIGNATURE
+from mealquest.payments.gateway import SIGNATURE, signature
 from mealquest.payments.listing import every, listed
 from mealquest.payments.one import payment
 from mealquest.payments.outside import callback, cancel, expire_due, require_signature
@@ -71,6 +71,7 @@ __all__ = [
     "require_signature",
     "send_again",
     "send_due",
+    "signature",
     "taken_under",
     "today",
     "verify",

@@ -75,7 +75,7 @@ def body() -> bytes:
     """The body as sent, read once; whatever parses it later reads it from here.
 
     Raises:
-        TooLarge: over 1 MiB (2 MiB of a signed message), whether the client said so or streams it in chunks.
+        TooLarge: over 1 MiB, 2 MiB of a signed message, said or streamed in chunks.
         Invalid: the connection ended early. Half a form may still look like a whole one.
     """
     try:

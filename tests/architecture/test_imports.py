@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ORDER = """
     core engines audit tenancy identity web realtime wallet alliance payments invoices suppliers
-    campaigns strategy recovery privacy onboarding ops
+    campaigns strategy recovery privacy onboarding sandbox ops
 """
 INSIDE = "views service forms replies queries ledger gateway models domain errors"
 PACKAGES, MODULES = ORDER.split(), INSIDE.split()

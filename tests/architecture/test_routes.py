@@ -22,6 +22,10 @@ ANONYMOUS = {
     "ops.openapi_document",
     "ops.outbox",
     "ops.ready",
+    "payments.callback",
+    "sandbox.asked",
+    "sandbox.decide",
+    "sandbox.refund",
     "tenancy.catalog",
     "tenancy.exists",
 }

@@ -62,7 +62,13 @@ def test_the_contracts_order_of_52(app):
 
     assert view.status == "PAID"
     assert view.payment_txn_id.startswith("txn_")
-    assert view.wallet.model_dump() == {"principal": 120, "bonus": 2, "silver": 88}
+    assert view.wallet.model_dump() == {
+        "principal": 120,
+        "bonus": 2,
+        "silver": 88,
+        "held": {"principal": 0, "bonus": 0, "silver": 0},
+    }
+    assert view.external_payment is None
     assert view.quote.deduction.model_dump() == {
         "voucher": 18,
         "bonus": 34,
@@ -171,20 +177,6 @@ def test_two_callers_may_use_the_same_key(app):
         verify(row, 10, by=by).payment_txn_id for by in (CLERK, OWNER, customer(row.customer_id))
     }
     assert len(ids) == 3
-
-
-def test_what_is_not_covered_is_refused_and_nothing_changes(app):
-    row = make_fixture_customer()
-    before = rows_of(row.merchant_id)
-    with pytest.raises(Conflict) as refused:
-        verify(row, 500)
-    assert refused.value.reason == "EXTERNAL_PAYMENT_UNAVAILABLE"
-    assert "CNY 238.00" in refused.value.message
-    assert "not available yet" in refused.value.message
-    assert refused.value.facts == {"payable": 238}
-    assert rows_of(row.merchant_id) == before
-    assert balances(row) == (12_000, 3_600, 8_800)
-    assert verify(row, 52).status == "PAID"  # under the key of the refused one
 
 
 def test_wrong_vouchers_are_refused_and_nothing_changes(app):

@@ -1,0 +1,1 @@
+"""Stand-ins for outside parties, so that development shows the whole flow. Not in production."""
