@@ -26,7 +26,19 @@ from mealquest.wallet.views import feature as wallet
 from mealquest.web import install as web
 
 ROOT = Path(__file__).resolve().parent.parent
-FEATURES = (audit, tenancy, identity, staff, realtime, wallet, payments, outside, onboarding, sandbox, ops)
+FEATURES = (
+    audit,
+    tenancy,
+    identity,
+    staff,
+    realtime,
+    wallet,
+    payments,
+    outside,
+    onboarding,
+    sandbox,
+    ops,
+)
 
 
 def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: str) -> Flask:

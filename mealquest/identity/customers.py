@@ -59,7 +59,7 @@ def find_or_create_customer(
         if created:
             audit.record(session, merchant_id, "CUSTOMER_CREATE", by, {"userId": created})
         customer = queries.customer_by_phone(session, merchant_id, phone_hash)
-        return _view(customer), created is not None
+        return view_of(customer), created is not None
 
 
 def create_customer(
@@ -98,14 +98,14 @@ def customers(merchant_id: str, form: CustomersForm) -> CustomersPage:
     Invalid: not a cursor of ours.
     """
     rows, next_cursor = _page(merchant_id, form, form.cursor, form.limit)
-    items = [_view(row) for row in rows]
+    items = [view_of(row) for row in rows]
     return CustomersPage(merchant_id=merchant_id, items=items, next_cursor=next_cursor)
 
 
 def every_customer(merchant_id: str, form: CustomersForm) -> Iterator[list[CustomerView]]:
     """All customers the form finds, in batches that are read as they are asked for."""
     read = batches(lambda cursor: _page(merchant_id, form, cursor, EXPORT_BATCH))
-    return ([_view(row) for row in rows] for rows in read)
+    return ([view_of(row) for row in rows] for rows in read)
 
 
 def _page(
@@ -140,7 +140,7 @@ def _values(
     }
 
 
-def _view(customer: Customer) -> CustomerView:
+def view_of(customer: Customer) -> CustomerView:
     return CustomerView(
         uid=customer.id,
         display_name=customer.display_name,

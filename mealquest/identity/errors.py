@@ -57,6 +57,12 @@ class CodeRefused(Invalid):
     code = "CODE_REFUSED"
 
 
+class CustomerCodeRefused(Invalid):
+    """The code that a customer shows does not say who they are, or no longer does."""
+
+    code = "CUSTOMER_CODE_REFUSED"
+
+
 class MerchantScopeDenied(Forbidden):
     code = "MERCHANT_SCOPE_DENIED"
 

@@ -73,6 +73,12 @@ class CustomersForm(ListForm):
     order: OptionalOrder = Order.NEWEST
 
 
+class ResolveForm(_WrongWhenAbsent):
+    """A customer's code, as scanned or typed."""
+
+    code: Line
+
+
 class InviteForm(_WrongWhenAbsent):
     phone: Phone
     role: StaffRole

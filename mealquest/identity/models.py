@@ -1,13 +1,16 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, text
+from sqlalchemy import Computed, ForeignKeyConstraint, Index, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
 
 from mealquest.core.db import ControlRow, TenantRow, stamp
 from mealquest.core.principal import Role
+
+# Thirty bits of an id, for codes that are short enough to be typed.
+REFERENCE = "hashtextextended(id, 0) & 1073741823"
 
 
 class Staff(TenantRow):
@@ -59,6 +62,7 @@ class Customer(TenantRow):
     __table_args__ = (
         Index(None, "merchant_id", "phone_hash", unique=True),
         Index(None, "merchant_id", "created_at", "id"),
+        Index(None, "merchant_id", "reference"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -72,6 +76,7 @@ class Customer(TenantRow):
     token_epoch: Mapped[int] = mapped_column(server_default=text("0"))
     tokens_valid_after: Mapped[datetime] = stamp()
     created_at: Mapped[datetime] = stamp()
+    reference: Mapped[int] = mapped_column(Computed(REFERENCE, persisted=True))  # seldom shared
 
 
 class PhoneCode(ControlRow):

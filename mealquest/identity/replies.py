@@ -48,6 +48,14 @@ class CustomersPage(Page):
     items: list[CustomerView]
 
 
+class CustomerCodeView(View):
+    """A new code is due in `expires_in_sec`; the old one still counts for one minute more."""
+
+    code: str
+    expires_in_sec: int
+    qr_svg: str
+
+
 class StaffView(View):
     """Somebody of the team; `sessions` counts where they are signed in at the moment."""
 

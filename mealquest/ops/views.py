@@ -65,5 +65,9 @@ def outbox(call: Call, form: NoInput) -> Response:
 
 
 def _spec() -> dict[str, Any]:
-    endpoints = current_app.extensions["endpoints"].values()
-    return openapi.describe(endpoints, current_app.config["SETTINGS"].base_url)
+    """Described on first use: it is the same for as long as the process runs."""
+    known: dict[str, Any] = current_app.extensions.setdefault("openapi", {})
+    if not known:
+        endpoints = current_app.extensions["endpoints"].values()
+        known |= openapi.describe(endpoints, current_app.config["SETTINGS"].base_url)
+    return known

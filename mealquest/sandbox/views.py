@@ -23,9 +23,7 @@ def asked(call: Call, form: AskedForm) -> AskedView:
     return service.asked(form)
 
 
-@feature.post(
-    page=PAGE, ungated="plays the gateway, development only", see_other=_page_again
-)
+@feature.post(page=PAGE, ungated="plays the gateway, development only", see_other=_page_again)
 def decide(call: Call, form: DecisionForm) -> SettledView:
     """Pay or decline; the shop is told by a signed callback. Development only."""
     return service.decide(form)

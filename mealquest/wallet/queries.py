@@ -231,56 +231,6 @@ def use_voucher(session: Session, wallet: LockedWallet, voucher_id: str, used_by
     return changed(session, _USE_VOUCHER, {**found, "used_by": used_by}) == 1
 
 
-_DUE = text(
-    """
-    SELECT merchant_id, customer_id FROM vouchers
-     WHERE status = 'ACTIVE' AND expires_at <= now()
-     UNION
-    SELECT merchant_id, customer_id FROM bonus_lots
-     WHERE left_minor > 0 AND left_minor > held_minor AND expires_at <= now()
-     LIMIT :limit
-    """
-)
-_EXPIRE_VOUCHERS = text(
-    """
-    UPDATE vouchers SET status = 'EXPIRED'
-     WHERE merchant_id = :merchant AND customer_id = :customer
-       AND status = 'ACTIVE' AND expires_at <= now()
-    """
-)
-_EXPIRE_LOTS = text(
-    """
-    WITH due AS (
-        SELECT id, left_minor - held_minor AS free_minor, expires_at FROM bonus_lots
-         WHERE merchant_id = :merchant AND customer_id = :customer
-           AND left_minor > 0 AND left_minor > held_minor AND expires_at <= now())
-    UPDATE bonus_lots AS lot SET left_minor = lot.held_minor FROM due
-     WHERE lot.merchant_id = :merchant AND lot.id = due.id
-    RETURNING due.id, due.free_minor, due.expires_at
-    """
-)
-
-
-def customers_with_something_due(session: Session, limit: int) -> list[tuple[str, str]]:
-    """Merchant and customer ids; needs a session that crosses merchants."""
-    return [(row[0], row[1]) for row in session.execute(_DUE, {"limit": limit})]
-
-
-def expire_vouchers(session: Session, merchant_id: str, customer_id: str) -> int:
-    return changed(session, _EXPIRE_VOUCHERS, {"merchant": merchant_id, "customer": customer_id})
-
-
-def expire_lots(session: Session, wallet: LockedWallet) -> list[Lot]:
-    """Take back what is free of the lots whose time is over; needs the wallet's lock.
-
-    What a waiting payment has reserved of them stays until that payment is settled.
-    """
-    rows = session.execute(
-        _EXPIRE_LOTS, {"merchant": wallet.merchant_id, "customer": wallet.customer_id}
-    )
-    return [Lot(row.id, row.free_minor, row.expires_at) for row in rows]
-
-
 def vouchers(session: Session, merchant_id: str, customer_id: str) -> list[VoucherFacts]:
     """Active ones first, then those of the past; of each, the latest expiry first."""
     rows = session.scalars(

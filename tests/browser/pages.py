@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
 
-# Chromium and htmx note every refused request; it is the answer that was asked for.
-REFUSED = re.compile(
+# Chromium and htmx note every refused request, which is the answer that was asked for, and
+# Chromium a socket that was still connecting when its page was left.
+EXPECTED = re.compile(
     r"Failed to load resource: the server responded with a status of 4\d\d"
     r"|Response Status Error Code 4\d\d from"
+    r"|WebSocket is closed before the connection is established"
 )
 LOST = re.compile(r"net::ERR_FAILED|htmx:sendError")
 NEVER = re.compile(r"(?!)")
@@ -28,7 +30,7 @@ class Quiet:
         self.page.on("response", self._response)
 
     def _console(self, message: ConsoleMessage) -> None:
-        expected = REFUSED.search(message.text) or self.allowed.search(message.text)
+        expected = EXPECTED.search(message.text) or self.allowed.search(message.text)
         if message.type in {"error", "warning"} and not expected:
             self.noises.append(f"{message.type}: {message.text}")
 

@@ -55,7 +55,7 @@ def test_what_is_shown_for_another_amount_is_never_taken(open_page, shop):
     expect(at_the_counter(page, anna, "5")).to_be_visible()
     sent = posts(page)
     held: list[Route] = []
-    page.route("**/console/counter?*", held.append)
+    page.route("**/console/counter?*", lambda route: held.append(route))
 
     page.get_by_label("Amount of the order").fill("52")
     expect(page.locator(".mq-take[aria-disabled]")).to_be_visible()

@@ -1,5 +1,6 @@
 """One good request for every declared endpoint. Whoever adds an endpoint adds its sample here."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from mealquest.core.principal import Principal, Role
 from mealquest.identity import service as identity
 from mealquest.identity.forms import RequestCodeForm, SignInForm
 from mealquest.identity.models import StaffSession
+from mealquest.payments import gateway
 from mealquest.wallet import service as wallet
 from mealquest.wallet.forms import TopUpRuleForm
 from mealquest.web.frame import Endpoint, Face
@@ -185,20 +187,36 @@ def send(
     headers: dict[str, str] | None = None,
 ) -> TestResponse:
     """Send a sample as an app (JSON) or as a browser's form; `headers` in place of the shop's."""
-    sent = dict(credentials_of(endpoint, shop) if headers is None else headers)
-    if sample.key:
-        sent["Idempotency-Key"] = sample.key
-    options: dict[str, Any] = {}
+    sent = headers_of(endpoint, sample, shop) if headers is None else keyed(sample, headers)
     if not endpoint.mutates:
-        options["query_string"] = sample.fields
+        options: dict[str, Any] = {"query_string": sample.fields}
     elif face is Face.API:
-        options["json"] = sample.fields
+        body = json.dumps(sample.fields).encode()
+        sent |= signature_of(endpoint, client, body)
+        options = {"data": body, "content_type": "application/json"}
     else:
-        options["data"] = dict(sample.fields)
+        form = dict(sample.fields)
         if "Authorization" not in sent:
-            options["data"]["csrf_token"] = client.csrf()
+            form["csrf_token"] = client.csrf()
+        options = {"data": form}
     url = url_of(endpoint, face, sample)
     return client.open(url, method=endpoint.method, headers=sent, **options)
+
+
+def headers_of(endpoint: Endpoint, sample: Sample, shop: Shop) -> dict[str, str]:
+    return keyed(sample, credentials_of(endpoint, shop))
+
+
+def keyed(sample: Sample, headers: dict[str, str]) -> dict[str, str]:
+    return headers | ({"Idempotency-Key": sample.key} if sample.key else {})
+
+
+def signature_of(endpoint: Endpoint, client: Client, body: bytes) -> dict[str, str]:
+    """What proves the sender of a message to a signed route; nothing for other routes."""
+    if endpoint.signed is None:
+        return {}
+    settings = client.application.config["SETTINGS"]
+    return {endpoint.signed.header: gateway.signature(settings, body)}
 
 
 FACES = [(endpoint, face) for endpoint in ENDPOINTS for face, _ in endpoint.urls]
