@@ -12,11 +12,13 @@ from mealquest.core.bells import Bells
 from mealquest.core.crypto import Keyring
 from mealquest.core.settings import Settings
 from mealquest.core.telemetry import configure_logging
+from mealquest.identity.code_views import feature as customer_codes
 from mealquest.identity.staff_views import feature as staff
 from mealquest.identity.views import feature as identity
 from mealquest.onboarding.views import feature as onboarding
 from mealquest.ops.views import feature as ops
 from mealquest.payments.outside_views import feature as outside
+from mealquest.payments.receipt_views import feature as receipts
 from mealquest.payments.views import feature as payments
 from mealquest.realtime.views import feature as realtime
 from mealquest.realtime.views import install as install_sockets
@@ -31,10 +33,12 @@ FEATURES = (
     tenancy,
     identity,
     staff,
+    customer_codes,
     realtime,
     wallet,
     payments,
     outside,
+    receipts,
     onboarding,
     sandbox,
     ops,

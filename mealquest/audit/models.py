@@ -28,10 +28,19 @@ class AuditRow(TenantRow):
         Index(None, "merchant_id", "occurred_at", "id"),
         Index(None, "merchant_id", "action", "occurred_at", "id"),
         Index(None, "merchant_id", "operator_id", "occurred_at", "id"),
-        # Most rows tell of success: those are found by the first index.
+        # Most rows tell of success: those are found by the indexes above.
         Index(
             None,
             "merchant_id",
+            "status",
+            "occurred_at",
+            "id",
+            postgresql_where=text("status <> 'SUCCESS'"),
+        ),
+        Index(
+            None,
+            "merchant_id",
+            "action",
             "status",
             "occurred_at",
             "id",

@@ -19,6 +19,7 @@ from mealquest.web.frame import Call, Face, Feature, Operation, Scope
 from mealquest.web.lists import Listing
 from mealquest.web.look import money, role_label, zone
 from mealquest.web.look import translate as _
+from mealquest.web.people import Directory
 from mealquest.web.wording import page_words
 
 feature = Feature("audit")
@@ -58,11 +59,13 @@ def audit(call: Call, form: AuditForm) -> AuditView:
     if call.face is Face.API:
         return AuditView(**dict(page))
     following = page.page_info.next_cursor
+    chosen = {form.operator_id} if form.operator_id else set()
+    known = people.directory(call.merchant_id, _ids(page.items) | chosen)
     return AuditView(
         **dict(page),
         **lists.links(call, form, "audit.audit.page", following, csv="audit.audit_csv.page"),
-        people=_people(call.merchant_id, page.items),
-        staff=_staff(call.merchant_id, form.operator_id),
+        people=known.names,
+        staff=_choices(known, form.operator_id),
     )
 
 
@@ -103,23 +106,21 @@ def audit_csv(call: Call, form: AuditForm) -> Response:
 def audit_row(call: Call, form: AuditRowForm) -> AuditDetailView:
     """One act, with everything known of it and what else its request did."""
     found = service.detail(call.merchant_id, form.audit_id)
-    shown = [found.entry, *found.same_request]
-    return AuditDetailView(**dict(found), people=_people(call.merchant_id, shown))
+    ids = _ids([found.entry, *found.same_request])
+    return AuditDetailView(**dict(found), people=people.names(call.merchant_id, ids))
 
 
-def _people(merchant_id: str, entries: list[AuditEntry]) -> dict[str, str]:
-    """Names of whoever acted, and of those whom the acts were about."""
-    ids = {entry.operator_id for entry in entries}
+def _ids(entries: list[AuditEntry]) -> set[str]:
+    """Whoever acted, and those whom the acts were about."""
     about = (entry.details.get(name) for entry in entries for name in PEOPLE)
-    return people.names(merchant_id, ids | {found for found in about if isinstance(found, str)})
+    return {entry.operator_id for entry in entries} | {i for i in about if isinstance(i, str)}
 
 
-def _staff(merchant_id: str, chosen: str | None) -> list[tuple[str, str]]:
+def _choices(known: Directory, chosen: str | None) -> list[tuple[str, str]]:
     """Options of the filter by person, with the one that an address may have brought along."""
-    options = people.staff_choices(merchant_id)
-    options += [(name, str(words)) for name, words in MACHINES.items()]
+    options = [*known.staff, *((name, str(words)) for name, words in MACHINES.items())]
     if chosen and all(chosen != option for option, _label in options):
-        options += [(chosen, people.names(merchant_id, [chosen]).get(chosen, chosen))]
+        options.append((chosen, known.names.get(chosen, chosen)))
     return options
 
 

@@ -69,12 +69,12 @@ def _unpaired(value: str) -> bool:
 
 def _whole_cents(value: Any, info: ValidationInfo) -> Decimal:
     number = _as_decimal(value, wire_name(info))
-    exponent = number.normalize().as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -2:
-        raise refuse(f"{wire_name(info)} must have at most 2 decimals")
-    if abs(number) > MAX_AMOUNT:
+    if not -MAX_AMOUNT <= number <= MAX_AMOUNT:
         raise refuse(f"{wire_name(info)} is too large")
-    return number.quantize(CENT)  # 52 and 52.0 are the same request
+    cents = number.quantize(CENT)  # 52 and 52.0 are the same request
+    if cents != number:
+        raise refuse(f"{wire_name(info)} must have at most 2 decimals")
+    return cents
 
 
 def _as_decimal(value: Any, name: str) -> Decimal:

@@ -6,7 +6,8 @@ from mealquest.identity import service
 from mealquest.identity.forms import ResolveForm
 from mealquest.identity.replies import CustomerCodeView, CustomerView
 from mealquest.web.frame import Call, Feature, Scope
-from mealquest.web.throttle import customer_codes
+from mealquest.web.people import caller
+from mealquest.web.throttle import Throttle
 
 feature = Feature("customer_codes")
 
@@ -22,7 +23,7 @@ def own_code(call: Call, form: NoInput) -> CustomerCodeView:
     roles=MERCHANT,
     scope=Scope.BODY,
     ungated="reads only",
-    throttles=(customer_codes(lambda form: form.code),),
+    throttles=(Throttle(*service.CODE_TRIES, lambda form: caller()),),
 )
 def resolve(call: Call, form: ResolveForm) -> CustomerView:
     """The customer who shows a code."""

@@ -23,6 +23,7 @@ from mealquest.identity.replies import CustomerCodeView, CustomerView
 PREFIX = "MQ1"
 PERIOD_S = 60
 EARLIER = 1  # minutes besides the running one that count, for a code shown just before the change
+CODE_TRIES = ("customer-code", ("60/minute",))  # name and limits of the throttle, per credential
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ_AS = str.maketrans("OIL", "011", " .-")
 _LENGTH = 16
@@ -44,9 +45,9 @@ class CustomerCode:
         return f"{PREFIX}." + "".join(_ALPHABET[bits >> place & 31] for place in places)
 
 
-def parse(text: str) -> CustomerCode | None:
+def parse_code(text: str) -> CustomerCode | None:
     """The code that was scanned or typed, in small letters, with gaps and with O for 0 as well."""
-    if not begins(text):
+    if not begins_as_code(text):
         return None
     typed = text.strip().upper()[len(PREFIX) :].translate(_READ_AS)
     if len(typed) != _LENGTH or not set(typed) <= set(_ALPHABET):
@@ -61,7 +62,7 @@ def parse(text: str) -> CustomerCode | None:
     )
 
 
-def begins(text: str) -> bool:
+def begins_as_code(text: str) -> bool:
     """Whether it is going to be a code, as far as it has been typed."""
     return text.strip().upper().startswith(PREFIX)
 
@@ -111,7 +112,7 @@ def own_code(merchant_id: str, user_id: str) -> CustomerCodeView:
 
 def resolve_code(merchant_id: str, text: str) -> CustomerView:
     """The customer who shows this code. CustomerCodeRefused says what is wrong with it."""
-    code = parse(text)
+    code = parse_code(text)
     if code is None:
         raise CustomerCodeRefused("customer code format invalid")
     running = int(utc_now().timestamp()) // PERIOD_S

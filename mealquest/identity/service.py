@@ -4,6 +4,13 @@ One module per use case; other features import them from here.
 """
 
 from mealquest.identity.codes import purge_codes, request_code
+from mealquest.identity.customer_codes import (
+    CODE_TRIES,
+    begins_as_code,
+    own_code,
+    parse_code,
+    resolve_code,
+)
 from mealquest.identity.customers import (
     create_customer,
     customer_facts,
@@ -16,6 +23,7 @@ from mealquest.identity.domain import APPLICANT_LIFE, TOKEN_LIFE, digits_of, mas
 from mealquest.identity.errors import (
     CodeRefused,
     ConfirmNeeded,
+    CustomerCodeRefused,
     LastOwner,
     MerchantScopeDenied,
     SessionNotFound,
@@ -30,6 +38,7 @@ from mealquest.identity.gateway import send_sms
 from mealquest.identity.queries import CustomerFacts, Named, all_staff, people
 from mealquest.identity.replies import (
     CodeRequestedView,
+    CustomerCodeView,
     CustomersPage,
     CustomerView,
     MerchantChoice,
@@ -66,6 +75,7 @@ from mealquest.tenancy.service import Operation
 
 __all__ = [
     "APPLICANT_LIFE",
+    "CODE_TRIES",
     "DEMO_NAMES",
     "DEMO_PEOPLE",
     "DEMO_STAFF",
@@ -74,6 +84,8 @@ __all__ = [
     "CodeRefused",
     "CodeRequestedView",
     "ConfirmNeeded",
+    "CustomerCodeRefused",
+    "CustomerCodeView",
     "CustomerFacts",
     "CustomerView",
     "CustomersForm",
@@ -102,6 +114,7 @@ __all__ = [
     "UserNotFound",
     "add_staff",
     "all_staff",
+    "begins_as_code",
     "change_staff",
     "create_customer",
     "customer_facts",
@@ -116,6 +129,8 @@ __all__ = [
     "mark_seen",
     "masked",
     "mint",
+    "own_code",
+    "parse_code",
     "people",
     "principal_of",
     "purge_codes",
@@ -123,6 +138,7 @@ __all__ = [
     "read_token",
     "remove_staff",
     "request_code",
+    "resolve_code",
     "send_sms",
     "sessions_of",
     "sign_in",

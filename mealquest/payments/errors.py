@@ -1,4 +1,4 @@
-from mealquest.core.errors import Invalid, NotFound
+from mealquest.core.errors import Conflict, Invalid, NotFound
 
 
 class PaymentNotFound(NotFound):
@@ -26,3 +26,18 @@ class NotWaiting(Invalid):
 
     def __init__(self) -> None:
         super().__init__("payment is not waiting for external callback")
+
+
+class NoReceipt(Conflict):
+    """A payment that is not paid has none; the message says how it stands."""
+
+    code = "NO_RECEIPT"
+
+
+class ReceiptNotFound(NotFound):
+    """The link is not one of ours, or too old; strangers are not told which."""
+
+    code = "RECEIPT_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("receipt not found")

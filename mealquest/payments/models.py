@@ -27,6 +27,15 @@ class Payment(TenantRow):
         ),
         Index(None, "merchant_id", "created_at", "id"),
         Index(None, "merchant_id", "customer_id", "created_at", "id"),
+        # Most payments are paid: those are found by the first of these.
+        Index(
+            None,
+            "merchant_id",
+            "status",
+            "created_at",
+            "id",
+            postgresql_where=text("status <> 'PAID'"),
+        ),
         Index(
             None,
             "merchant_id",

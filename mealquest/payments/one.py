@@ -57,23 +57,23 @@ def _outside(
         "external_payment": ExternalPaymentView.of(asked),
         "hold_expires_at": asked.hold_expires_at if waits else None,
         "pay_url": url,
-        "gateway_refunds": [
+        "gateway_refunds": tuple(
             GatewayRefundView.of(refund, found.currency, for_staff=staff) for refund in refunds
-        ],
+        ),
         "next_actions": _actions(by, refunds, waits=waits, has_url=url is not None),
     }
 
 
 def _actions(
     by: Principal, refunds: list[RefundFacts], *, waits: bool, has_url: bool
-) -> list[PaymentAction]:
+) -> tuple[PaymentAction, ...]:
     stuck = any(refund.state is GatewayRefundState.STUCK for refund in refunds)
     possible = {
         PaymentAction.PAY_OUTSIDE: waits and has_url,
         PaymentAction.CANCEL: waits and by.role in MERCHANT,
         PaymentAction.RETRY_REFUND: stuck and by.role in MANAGEMENT,
     }
-    return [action for action, is_possible in possible.items() if is_possible]
+    return tuple(action for action, is_possible in possible.items() if is_possible)
 
 
 def _pay_url(payment: WaitingPayment) -> str | None:

@@ -184,8 +184,8 @@ class PaymentView(PaymentRowView):
     external_payment: ExternalPaymentView | None = None
     hold_expires_at: Timestamp | None = None  # while it waits
     pay_url: str | None = None  # where the customer pays the rest, while it waits
-    gateway_refunds: list[GatewayRefundView] = []
-    next_actions: list[PaymentAction] = []
+    gateway_refunds: tuple[GatewayRefundView, ...] = ()
+    next_actions: tuple[PaymentAction, ...] = ()  # of whoever asks
 
 
 class PaymentsPage(Page):

@@ -25,6 +25,10 @@ from mealquest.payments.gateway import SIGNATURE, signature
 from mealquest.payments.listing import every, listed
 from mealquest.payments.one import payment
 from mealquest.payments.outside import callback, cancel, expire_due, require_signature
+from mealquest.payments.receipts import ReceiptView, receipt
+from mealquest.payments.receipts import behind_link as receipt_behind_link
+from mealquest.payments.receipts import link_ends as receipt_link_ends
+from mealquest.payments.receipts import link_token as receipt_token
 from mealquest.payments.refunds import has_due, send_again, send_due
 from mealquest.payments.replies import (
     OutsideView,
@@ -55,6 +59,7 @@ __all__ = [
     "PaymentsPage",
     "QuoteForm",
     "QuoteView",
+    "ReceiptView",
     "TodayView",
     "VerifyForm",
     "VerifyView",
@@ -67,6 +72,10 @@ __all__ = [
     "listed",
     "payment",
     "quote",
+    "receipt",
+    "receipt_behind_link",
+    "receipt_link_ends",
+    "receipt_token",
     "recent",
     "require_signature",
     "send_again",

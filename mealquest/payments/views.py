@@ -243,6 +243,7 @@ def verdict_words(option: VoucherOptionView) -> str:
             "“%(name)s” would take %(sum)s off.", name=name, sum=money(option.worth)
         ),
         VoucherVerdict.EXPIRED: _("“%(name)s” has expired.", name=name),
+        VoucherVerdict.HELD: _("“%(name)s” is kept for a payment that waits.", name=name),
         VoucherVerdict.NOT_ACTIVE: _("“%(name)s” was used before.", name=name),
         VoucherVerdict.BELOW_MIN_SPEND: _(
             "“%(name)s” needs an order of at least %(sum)s.",

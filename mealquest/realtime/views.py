@@ -80,9 +80,15 @@ def _asks_for_upgrade() -> bool:
 def _comes_from_us() -> bool:
     """A browser sends cookies along with any page's socket: only our own pages may use ours."""
     settings: Settings = current_app.config["SETTINGS"]
-    origin = urlsplit(request.headers.get("Origin", ""))
-    ours = (urlsplit(request.host_url), urlsplit(settings.public_base_url))
-    return any((origin.scheme, origin.netloc) == (own.scheme, own.netloc) for own in ours)
+    ours = (request.host_url, settings.public_base_url)
+    origin = _origin(request.headers.get("Origin", ""))
+    return origin is not None and origin in map(_origin, ours)
+
+
+def _origin(url: str) -> tuple[str, str] | None:
+    """Scheme and host with port; None for a page without a place of its own, and for nothing."""
+    parts = urlsplit(url)
+    return (parts.scheme, parts.netloc) if parts.netloc else None
 
 
 @feature.get(

@@ -1,7 +1,7 @@
 """Language, theme, and what every template knows: navigation, person, formats."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from babel import numbers
 from babel.dates import format_date, format_datetime
 from flask import Flask, current_app, g, request, url_for
-from flask_babel import Babel, get_locale, gettext, lazy_gettext
+from flask_babel import Babel, get_locale, get_translations, gettext, lazy_gettext
 
 from mealquest import __version__
 from mealquest.core.db import in_transaction, transaction
@@ -39,6 +39,7 @@ class NavigationEntry:
     icon: str
     endpoint: str
     roles: frozenset[Role]
+    keys: str = ""  # of its keyboard shortcut
     url: str = ""
     current: bool = False
 
@@ -51,20 +52,30 @@ class Person:
 
 
 NAVIGATION = (
-    NavigationEntry(lazy_gettext("Home"), "home", "payments.home.page", MERCHANT),
-    NavigationEntry(lazy_gettext("Take a payment"), "cash", "payments.counter.page", MERCHANT),
-    NavigationEntry(lazy_gettext("Customers"), "users", "identity.customers.page", MERCHANT),
-    NavigationEntry(lazy_gettext("Payments"), "receipt", "payments.payments.page", MERCHANT),
-    NavigationEntry(lazy_gettext("Top-up rules"), "coins", "wallet.top_up_rules.page", MERCHANT),
-    NavigationEntry(lazy_gettext("Staff"), "user", "staff.staff.page", MANAGEMENT),
-    NavigationEntry(lazy_gettext("Audit"), "history", "audit.audit.page", MERCHANT),
-    NavigationEntry(lazy_gettext("Settings"), "settings", "tenancy.settings.page", MERCHANT),
+    NavigationEntry(lazy_gettext("Home"), "home", "payments.home.page", MERCHANT, "g h"),
+    NavigationEntry(
+        lazy_gettext("Take a payment"), "cash", "payments.counter.page", MERCHANT, "g t"
+    ),
+    NavigationEntry(lazy_gettext("Customers"), "users", "identity.customers.page", MERCHANT, "g c"),
+    NavigationEntry(lazy_gettext("Payments"), "receipt", "payments.payments.page", MERCHANT, "g p"),
+    NavigationEntry(
+        lazy_gettext("Top-up rules"), "coins", "wallet.top_up_rules.page", MERCHANT, "g r"
+    ),
+    NavigationEntry(lazy_gettext("Staff"), "user", "staff.staff.page", MANAGEMENT, "g s"),
+    NavigationEntry(lazy_gettext("Audit"), "history", "audit.audit.page", MERCHANT, "g a"),
+    NavigationEntry(lazy_gettext("Settings"), "settings", "tenancy.settings.page", MERCHANT, "g e"),
 )
 
 
 def install(app: Flask, translations: Path) -> None:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(translations)
     Babel(app, locale_selector=_locale)
+    # A page asks for hundreds of messages: the catalog is looked up once for all of them.
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        gettext=lambda message: _catalog().ugettext(message),
+        ngettext=lambda one, many, number: _catalog().ungettext(one, many, number),
+        newstyle=True,
+    )
     app.context_processor(_context)
     app.add_template_filter(money, "money")
     app.add_template_filter(moment, "moment")
@@ -84,6 +95,12 @@ def _locale() -> str:
         return shop.locale.replace("-", "_")
     best = request.accept_languages.best_match(["en", "zh", "zh-CN", "zh-Hans"], "en")
     return "zh_Hans" if best.startswith("zh") else "en"
+
+
+def _catalog() -> Any:
+    if "catalog" not in g:
+        g.catalog = get_translations()
+    return g.catalog
 
 
 def theme() -> str:
@@ -110,7 +127,8 @@ def merchant() -> MerchantFacts | None:
 
 def translate(message: str, **values: Any) -> str:
     """`gettext` with a type; imported as `_`, so that messages are collected."""
-    return str(gettext(message, **values))
+    found = str(_catalog().ugettext(message))
+    return found % values if values else found
 
 
 def role_label(role: Role) -> str:
@@ -139,11 +157,15 @@ def money(amount: Decimal, currency: str | None = None) -> str:
     return str(numbers.format_currency(amount, code, format=pattern, locale=locale))
 
 
-def moment(value: datetime) -> str:
-    """Date and time in the merchant's zone: `22 Nov 2026, 08:02`, `2026年11月22日 08:02`."""
+def moment(value: datetime, time_zone: str | None = None) -> str:
+    """Date and time in the merchant's zone: `22 Nov 2026, 08:02`, `2026年11月22日 08:02`.
+
+    Pages for people who are not signed in name the zone.
+    """
     pattern = _pattern({"en": "d MMM y, HH:mm", "zh": "y年M月d日 HH:mm"})
     locale = get_locale() or "en"
-    return str(format_datetime(value, pattern, tzinfo=zone(), locale=locale))
+    here = ZoneInfo(time_zone) if time_zone else zone()
+    return str(format_datetime(value, pattern, tzinfo=here, locale=locale))
 
 
 def instant(value: datetime) -> str:
@@ -205,10 +227,7 @@ def _navigation() -> list[NavigationEntry]:
         return []
     entries = [(entry, url_for(entry.endpoint)) for entry in NAVIGATION if who.role in entry.roles]
     best = max((url for _, url in entries if _is_at(url)), key=len, default="")
-    return [
-        NavigationEntry(entry.label, entry.icon, entry.endpoint, entry.roles, url, url == best)
-        for entry, url in entries
-    ]
+    return [replace(entry, url=url, current=url == best) for entry, url in entries]
 
 
 def _is_at(url: str) -> bool:

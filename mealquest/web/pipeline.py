@@ -1,8 +1,8 @@
 """What happens to every request of a declared handler, in this order.
 
 credential -> throttle -> principal and tenant policy (one short transaction) -> CSRF -> role ->
-merchant scope -> signature -> gate -> idempotency key -> input -> handler -> answer. A refusal of somebody who
-is known, and a failure of an act that is audited, leave an audit row.
+merchant scope -> signature -> gate -> idempotency key -> input -> handler -> answer. A refusal of
+somebody who is known, and a failure of an act that is audited, leave an audit row.
 """
 
 from dataclasses import dataclass

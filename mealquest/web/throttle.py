@@ -26,11 +26,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """Limits such as `"1/minute"`, counted by what `key` returns for a validated input."""
+    """Limits such as `"1/minute"`, counted by what `key` returns for a validated input.
+
+    None: this input is not one of those that are counted.
+    """
 
     name: str
     limits: tuple[str, ...]
-    key: Callable[[Any], str]
+    key: Callable[[Any], str | None]
 
 
 def _opaque(key: str) -> str:
@@ -54,8 +57,9 @@ class Throttles:
 
     def take(self, throttle: Throttle, form: Any) -> None:
         """Count one use. TooManyRequests with the seconds to wait when it is one too many."""
-        if self.enabled:
-            self.spend(throttle.limits, throttle.name, _opaque(throttle.key(form)))
+        key = throttle.key(form) if self.enabled else None
+        if key is not None:
+            self.spend(throttle.limits, throttle.name, _opaque(key))
 
     def spend(self, limits: tuple[str, ...], *names: str) -> None:
         for item in map(parse, limits):

@@ -32,6 +32,16 @@ MESSAGES: dict[str, Any] = {
     "invalid api key": lazy_gettext("This key is not valid."),
     "invalid token": lazy_gettext("Your session has ended."),
     "token expired": lazy_gettext("Your session has ended."),
+    # a customer's code
+    "customer code format invalid": lazy_gettext(
+        "This is not a whole customer code. It begins with MQ1, then come 16 letters and digits."
+    ),
+    "customer code is not of this shop": lazy_gettext(
+        "This code belongs to no customer of this shop. Look again, or ask for the phone number."
+    ),
+    "customer code expired": lazy_gettext(
+        "This code is too old: there is a new one every minute. Ask the customer to show it again."
+    ),
     # what somebody may do
     "permission denied": lazy_gettext("Your role does not allow this."),
     "merchant scope denied": lazy_gettext("This belongs to another shop."),
@@ -53,6 +63,9 @@ MESSAGES: dict[str, Any] = {
     "payment not found": lazy_gettext("There is no such payment here."),
     "audit row not found": lazy_gettext("There is no such entry in the audit."),
     "voucher not found": lazy_gettext("The customer does not have this voucher."),
+    "receipt not found": lazy_gettext(
+        "This link to a receipt is not complete, or it is older than 90 days. Ask the shop."
+    ),
     "cursor is not valid": lazy_gettext("This page of the list is gone. Start at its beginning."),
     "Not Found": NOTHING,
     "Method Not Allowed": NOTHING,
@@ -109,6 +122,15 @@ MESSAGES: dict[str, Any] = {
     ),
     "voucher cannot be used: it takes nothing off this order": lazy_gettext(
         "The voucher takes nothing off this order. Nothing was taken."
+    ),
+    "payment has no receipt yet: it waits for money from outside": lazy_gettext(
+        "There is no receipt yet: the payment still waits for the rest."
+    ),
+    "payment has no receipt: its money goes back": lazy_gettext(
+        "There is no receipt: the money goes back to the customer."
+    ),
+    "payment has no receipt: nothing was taken": lazy_gettext(
+        "There is no receipt: this payment did not go through, and nothing was taken."
     ),
     "payment is not waiting any more": lazy_gettext(
         "This payment does not wait any more, so there was nothing to cancel."

@@ -17,7 +17,9 @@ def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '2s'")
     op.add_column(
         "customers",
-        sa.Column("reference", sa.BigInteger, sa.Computed(REFERENCE, persisted=True), nullable=False),
+        sa.Column(
+            "reference", sa.BigInteger, sa.Computed(REFERENCE, persisted=True), nullable=False
+        ),
     )
     op.create_index(
         op.f("ix_customers_merchant_id_reference"), "customers", ["merchant_id", "reference"]

@@ -78,6 +78,20 @@ def open_page(browser: Browser, product: Product) -> Iterator[Open]:
 
 
 @pytest.fixture
-def shop(product: Product) -> Shop:
-    """A shop of this test alone, with one customer who has nothing yet."""
-    return open_shop(product)
+def new_shop(product: Product) -> Iterator[Callable[..., Shop]]:
+    """Open shops for this test alone."""
+    opened: list[Shop] = []
+
+    def open_one(**options: bool) -> Shop:
+        opened.append(open_shop(product, **options))
+        return opened[-1]
+
+    yield open_one
+    for shop in opened:
+        shop.api.close()
+
+
+@pytest.fixture
+def shop(new_shop) -> Shop:
+    """A shop of this test alone, without customers."""
+    return new_shop()

@@ -5,7 +5,6 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import NARROW
 from tests.browser.pages import at_the_counter, receipt
-from tests.browser.shops import open_shop
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 OWNER_OF_DEMO = "+8613900000000"
@@ -54,8 +53,7 @@ def test_what_is_shown_for_another_amount_is_never_taken(open_page, shop):
     page = open_page(phone=shop.phone)
     expect(at_the_counter(page, anna, "5")).to_be_visible()
     sent = posts(page)
-    held: list[Route] = []
-    page.route("**/console/counter?*", lambda route: held.append(route))
+    page.route("**/console/counter?*", never_answered)
 
     page.get_by_label("Amount of the order").fill("52")
     expect(page.locator(".mq-take[aria-disabled]")).to_be_visible()
@@ -65,12 +63,7 @@ def test_what_is_shown_for_another_amount_is_never_taken(open_page, shop):
     page.keyboard.press("Enter")
     assert sent == []
 
-    page.unroute("**/console/counter?*")
-    for route in held:
-        route.continue_()
-    page.get_by_role("button", name="Take CNY 52.00").click()
-    expect(receipt(page)).to_contain_text("52.00")
-    assert shop.amounts_taken() == [52]
+    assert shop.payments() == []
 
 
 def test_an_order_that_is_not_covered_cannot_be_taken(open_page, shop):
@@ -112,8 +105,8 @@ def test_it_says_in_words_why_a_voucher_does_not_apply(open_page):
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
-def test_the_voucher_that_is_shown_is_the_one_that_is_taken(open_page, product, script):
-    shop = open_shop(product, with_guests=True)
+def test_the_voucher_that_is_shown_is_the_one_that_is_taken(open_page, new_shop, script):
+    shop = new_shop(with_guests=True)
     page = open_page(script=script, phone=shop.phone)
 
     take = at_the_counter(page, "u_demo", "20")
@@ -173,3 +166,7 @@ def posts(page: Page) -> list[str]:
     sent: list[str] = []
     page.on("request", lambda request: request.method == "POST" and sent.append(request.url))
     return sent
+
+
+def never_answered(_route: Route) -> None:
+    """Leave a request waiting."""

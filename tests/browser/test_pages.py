@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NARROW
 from tests.browser.pages import at_the_counter, receipt, sign_in
-from tests.browser.shops import new_phone, open_shop
+from tests.browser.shops import new_phone
 from tests.browser.walk import CUSTOMER, inside, of_applicants, outside
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -51,8 +51,15 @@ def examples(browser, product) -> dict[str, str]:
     at_the_counter(page, "u_fixture_002", "12").click()
     expect(receipt(page)).to_be_visible()
     payment_id = page.url.partition("?")[0].rpartition("/")[2]
+    page.goto("/console/audit")
+    audit_id = page.locator("main a[href^='/console/audit/']").first.get_attribute("href")
     context.close()
-    return {"user_id": CUSTOMER, "payment_id": payment_id, "staff_id": "staff_clerk"}
+    return {
+        "user_id": CUSTOMER,
+        "payment_id": payment_id,
+        "audit_id": audit_id.rpartition("/")[2],
+        "staff_id": "staff_clerk",
+    }
 
 
 @pytest.fixture
@@ -132,8 +139,7 @@ def test_an_english_page_holds_no_chinese(walk):
 
 
 @languages
-def test_an_empty_shop_is_accessible_too(open_page, product, locale):
-    shop = open_shop(product)
+def test_an_empty_shop_is_accessible_too(open_page, shop, locale):
     page = open_page(locale=locale, phone=shop.phone)
     found: list[str] = []
     for path in ("/console/", "/console/customers", "/console/counter", "/console/payments"):

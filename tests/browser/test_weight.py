@@ -42,6 +42,7 @@ def test_the_first_load_is_light_and_the_second_brings_no_file_again(open_page, 
     assert any("/static/" in url for url in first.received)
     assert sum(first.received.values()) <= MOST, first.received
 
+    page.reload(wait_until="networkidle")  # the icon of the tab may come late
     second = Traffic(page)
     page.goto(path, wait_until="networkidle")
     assert [url for url in second.received if "/static/" in url] == []

@@ -23,6 +23,7 @@ import websocket
 from jobs import outbox as relay_job
 from mealquest.core import outbox
 from mealquest.core.db import transaction
+from mealquest.core.ids import new_id
 from mealquest.core.principal import Role
 from mealquest.identity import service as identity
 from tests.conftest import JWT_SECRET
@@ -218,7 +219,7 @@ def shop(app) -> Shop:
 
 
 def make_shop() -> Shop:
-    merchant_id = make_merchant()
+    merchant_id = make_merchant(new_id("m").lower())
     mine, other = make_customer(merchant_id), make_customer(merchant_id)
     tokens = {"CUSTOMER": token_of(Role.CUSTOMER, mine, merchant_id)}
     for role in (Role.OWNER, Role.MANAGER, Role.CLERK):
@@ -261,3 +262,17 @@ def eventually(check: Callable[[], bool], seconds: float = 12) -> None:
 
 def kill_hard(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def owner_sql(app) -> Callable[[str], list[Any]]:
+    """Run a statement as the owner of the tables, past every policy."""
+    import psycopg
+
+    def run(statement: str) -> list[Any]:
+        with psycopg.connect(app.config["MIGRATION_URL"], autocommit=True) as connection:
+            cursor = connection.execute("SET ROLE mealquest_platform")
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    return run

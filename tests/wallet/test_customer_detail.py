@@ -15,6 +15,8 @@ from tests.factories.merchants import make_merchant
 from tests.factories.requests import OWNER, keyed
 from tests.factories.wallet import make_fixture_customer, make_lot, make_voucher, make_wallet
 
+NOTHING = {"principal": 0, "bonus": 0, "silver": 0}
+
 
 def test_the_detail_shows_balances_vouchers_lots_and_movements(app):
     merchant_id = make_merchant()
@@ -39,7 +41,12 @@ def test_the_detail_shows_balances_vouchers_lots_and_movements(app):
     assert view.fragments == {"spicy": 2, "noodle": 3}
     assert view.phone_masked is not None
     assert view.phone_masked.endswith("0001")
-    assert view.wallet.model_dump() == {"principal": 120, "bonus": 40, "silver": 88}
+    assert view.wallet.model_dump() == {
+        "principal": 120,
+        "bonus": 40,
+        "silver": 88,
+        "held": NOTHING,
+    }
     assert {(v.id, v.value, v.min_spend) for v in view.vouchers} == {
         ("voucher_soon", 18, 0),
         ("voucher_big", 30, 20),
@@ -79,7 +86,7 @@ def test_only_a_discount_card_has_a_rate(app):
 def test_a_new_customer_has_an_empty_wallet(app):
     merchant_id = make_merchant()
     view = wallets.customer_detail(merchant_id, make_customer(merchant_id))
-    assert view.wallet.model_dump() == {"principal": 0, "bonus": 0, "silver": 0}
+    assert view.wallet.model_dump() == NOTHING | {"held": NOTHING}
     assert (view.vouchers, view.bonus_lots, view.ledger) == ([], [], [])
     assert view.phone_masked is None
 

@@ -66,7 +66,7 @@ def test_a_balance_is_what_came_in_minus_what_went_out(app):
     assert [balance(merchant_id, account) for account in "abcd"] == [-30, 18, 12, 0]
     with transaction(merchant_id) as session:
         entry = ledger.newest(session, merchant_id, customer_id, 5)[0]
-        assert ledger.postings_of(session, merchant_id, entry.id) == list(entry.postings)
+        assert ledger.postings_of(session, merchant_id, "ref") == list(entry.postings)
     assert entry.postings == (Posting("a", "b", 30), Posting("b", "c", 12))
     assert (entry.kind, entry.amount_minor, entry.details) == (
         EntryKind.TOP_UP,

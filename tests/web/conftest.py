@@ -31,7 +31,9 @@ def client(app: Flask) -> Client:
 
 
 @pytest.fixture
-def shop(app: Flask) -> Shop:
+def shop(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop; the product's own address is one where nobody answers the sandbox gateway."""
+    monkeypatch.setattr(app.config["SETTINGS"], "port", 1)
     return open_shop("Alpha", 6)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
@@ -12,15 +13,19 @@ from mealquest.application import FEATURES
 from mealquest.audit.models import AuditRow
 from mealquest.core import messages
 from mealquest.core.db import transaction
+from mealquest.core.ids import new_id
 from mealquest.core.principal import Principal, Role
 from mealquest.identity import service as identity
 from mealquest.identity.forms import RequestCodeForm, SignInForm
 from mealquest.identity.models import StaffSession
 from mealquest.payments import gateway
+from mealquest.payments import service as payments
+from mealquest.payments.forms import VerifyForm
 from mealquest.wallet import service as wallet
 from mealquest.wallet.forms import TopUpRuleForm
 from mealquest.web.frame import Endpoint, Face
 from tests.factories.http import Client, applicant_token, bearer
+from tests.factories.requests import keyed
 from tests.web.shops import Shop
 
 ENDPOINTS = [endpoint for feature in FEATURES for endpoint in feature.endpoints]
@@ -69,6 +74,30 @@ def _rule(shop: Shop) -> dict[str, str]:
     return {"rule_id": wallet.add_rule(shop.merchant_id, form, owner).rule_id}
 
 
+def _waiting(shop: Shop) -> tuple[str, Decimal]:
+    """A payment that waits for money from outside, and how much."""
+    order = VerifyForm(user_id=shop.customer, order_amount=Decimal(5_000), voucher_id="NONE")
+    owner = Principal(Role.OWNER, "staff_owner", shop.merchant_id)
+    taken = payments.verify(shop.merchant_id, order, owner, keyed(order, new_id("k"), owner))
+    assert taken.external_payment, "the order was to be more than the wallet holds"
+    return taken.payment_txn_id, taken.external_payment.payable_amount
+
+
+def _waiting_id(shop: Shop) -> dict[str, str]:
+    return {"payment_id": _waiting(shop)[0]}
+
+
+def _callback(shop: Shop) -> dict[str, Any]:
+    payment_id, amount = _waiting(shop)
+    report = {"status": "SUCCESS", "callbackId": "cb_1", "externalTxnId": "ext_1"}
+    about = {"merchantId": shop.merchant_id, "paymentTxnId": payment_id}
+    return about | report | {"paidAmount": float(amount)}
+
+
+def _at_the_gateway(shop: Shop) -> dict[str, str]:
+    return {"merchant_id": shop.merchant_id} | _waiting_id(shop)
+
+
 def _order(shop: Shop) -> dict[str, Any]:
     return {"userId": shop.customer, "orderAmount": 20, "voucherId": shop.voucher}
 
@@ -93,6 +122,10 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "audit.audit": lambda _: Sample({"limit": "5", "status": "SUCCESS"}),
     "audit.audit_csv": nothing,
     "audit.audit_row": lambda shop: Sample(path=_audit_row(shop)),
+    "customer_codes.own_code": nothing,
+    "customer_codes.resolve": lambda shop: Sample(
+        {"code": identity.own_code(shop.merchant_id, shop.customer).code}
+    ),
     "identity.code_page": nothing,
     "identity.create_customer": lambda _: Sample({"phone": NEW_PHONE, "displayName": "New"}),
     "identity.customers": _list,
@@ -112,18 +145,26 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "ops.openapi_document": nothing,
     "ops.outbox": nothing,
     "ops.ready": nothing,
+    "payments.callback": lambda shop: Sample(_callback(shop)),
+    "payments.cancel": lambda shop: Sample(path=_waiting_id(shop)),
     "payments.counter": lambda shop: Sample({"userId": shop.customer, "amount": "20"}),
     "payments.home": nothing,
     "payments.payment": lambda shop: Sample(path={"payment_id": shop.payment}),
     "payments.payments": _list,
     "payments.payments_csv": _list,
     "payments.quote": lambda shop: Sample(_order(shop)),
+    "payments.retry_refund": lambda shop: Sample(path=_waiting_id(shop), refused=409),
     "payments.verify": lambda shop: Sample(_order(shop), key="k-verify"),
     "realtime.connect": lambda shop: Sample({"merchantId": shop.merchant_id}, refused=426),
     "realtime.events": lambda _: Sample({"limit": "5"}),
     "realtime.events_for_apps": lambda _: Sample({"limit": "5"}),
     "realtime.status": nothing,
     "realtime.ticket": nothing,
+    "sandbox.asked": lambda shop: Sample({"sent": "yes"}, _at_the_gateway(shop)),
+    "sandbox.decide": lambda shop: Sample({"decision": "pay"}, _at_the_gateway(shop), refused=503),
+    "sandbox.refund": lambda shop: Sample(
+        {"refundId": "rf_1", "paymentTxnId": shop.payment, "amount": 5}
+    ),
     "staff.change": lambda _: Sample({"role": "MANAGER", "name": "Promoted"}, CLERK),
     "staff.end_session": lambda shop: Sample(path=_session(shop)),
     "staff.end_session_by_page": lambda shop: Sample(path=_session(shop)),
@@ -148,6 +189,8 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "wallet.top_up": lambda shop: Sample(_top_up(shop), {"user_id": shop.customer}, "k-top-up"),
     "wallet.top_up_preview": lambda shop: Sample({"amount": "5"}, {"user_id": shop.customer}),
     "wallet.top_up_rules": nothing,
+    "wallet.vouchers": lambda _: Sample({"limit": "5"}),
+    "wallet.wallets": lambda _: Sample({"limit": "5"}),
 }
 
 
@@ -187,7 +230,7 @@ def send(
     headers: dict[str, str] | None = None,
 ) -> TestResponse:
     """Send a sample as an app (JSON) or as a browser's form; `headers` in place of the shop's."""
-    sent = headers_of(endpoint, sample, shop) if headers is None else keyed(sample, headers)
+    sent = headers_of(endpoint, sample, shop) if headers is None else with_key(sample, headers)
     if not endpoint.mutates:
         options: dict[str, Any] = {"query_string": sample.fields}
     elif face is Face.API:
@@ -204,10 +247,10 @@ def send(
 
 
 def headers_of(endpoint: Endpoint, sample: Sample, shop: Shop) -> dict[str, str]:
-    return keyed(sample, credentials_of(endpoint, shop))
+    return with_key(sample, credentials_of(endpoint, shop))
 
 
-def keyed(sample: Sample, headers: dict[str, str]) -> dict[str, str]:
+def with_key(sample: Sample, headers: dict[str, str]) -> dict[str, str]:
     return headers | ({"Idempotency-Key": sample.key} if sample.key else {})
 
 

@@ -70,6 +70,8 @@ FORM_VALUES = [
 ]
 PATH_VALUES = ["%00", "%FF%FE", "x" * 3000, "%F0%9F%98%80", "a%0Ab", "..", "%2E%2E%2F", "%25", "-1"]
 BODIES = [
+    (b"x" * 2 * 1024 * 1024, "application/json"),
+    (b"a=" + b"x" * 2 * 1024 * 1024, "application/x-www-form-urlencoded"),
     (b"", "application/json"),
     (b"[]", "application/json"),
     (b"nonsense", "application/json"),
@@ -80,8 +82,6 @@ BODIES = [
     (b"a=%FF&=&&a=1", "application/x-www-form-urlencoded"),
     (b"--x\r\nContent-Disposition: form-data\r\n\r\n", "multipart/form-data; boundary=x"),
     (b"--", "multipart/form-data"),
-    (b"x" * 2 * 1024 * 1024, "application/json"),
-    (b"a=" + b"x" * 2 * 1024 * 1024, "application/x-www-form-urlencoded"),
 ]
 
 
@@ -110,7 +110,7 @@ class Attempts:
         self.body(body.encode(), "application/json", what=(field, value[:40]))
 
     def form(self, field: str, value: str) -> None:
-        """The sample as a form (or a query) with `value`, percent-encoded, in place of one field."""
+        """The sample as a form or query with `value`, percent-encoded, in place of one field."""
         sent = {name: str(good) for name, good in self.sample.fields.items()} | {field: value}
         text = "&".join(f"{name}={raw}" for name, raw in sent.items())
         if self.endpoint.mutates:
@@ -136,7 +136,8 @@ class Attempts:
         self.judge(answer, what)
 
     def judge(self, answer: TestResponse, what: object) -> None:
-        assert answer.status_code < 500, (what, answer.text[:500])
+        nobody_there = answer.status_code == self.sample.refused  # the sandbox's other end
+        assert answer.status_code < 500 or nobody_there, (what, answer.text[:500])
         if answer.status_code < 400:
             self.before = digest(but=ABOUT_REQUESTS)  # it was not so bad
             return
@@ -164,7 +165,8 @@ def test_a_field_with_the_wrong_value(client, shop, endpoint, face) -> None:
         if endpoint.mutates and face is Face.API:
             for value in JSON_VALUES:
                 attempts.json(field, value)
-        for value in FORM_VALUES:
+        # A page that is a face of a route was tried as the route; its HTML takes long to make.
+        for value in FORM_VALUES if face is Face.API or not endpoint.api else FORM_VALUES[2::3]:
             attempts.form(field, value)
 
     attempts.end()
