@@ -42,6 +42,7 @@ class Plan:
     cluster_id: str | None
     owner_phone: str | None
     guests: Sequence[Guest]
+    locale: str = tenancy.LOCALE
 
 
 def onboard(form: OnboardForm, *, secret: str | None, by: Principal | None) -> OnboardedView:
@@ -65,15 +66,19 @@ def onboard(form: OnboardForm, *, secret: str | None, by: Principal | None) -> O
     return _create(form.merchant_id, plan)
 
 
-def onboard_by_owner(form: OwnerOnboardForm, by: Principal) -> OnboardedView:
+def onboard_by_owner(
+    form: OwnerOnboardForm, by: Principal, language: str = tenancy.LOCALE
+) -> OnboardedView:
     """Create a merchant whose owner is the applicant `by`; without an id, one made of the name.
+
+    `language`: what its console speaks, until the owner sets another.
 
     MerchantExists: the id is taken, or the applicant owns the merchant of that name already.
     """
     if by.role is not Role.APPLICANT:
         raise Forbidden("permission denied")
     guests = DEMO_USERS if form.seed_demo_users else ()
-    plan = Plan(form.name, form.budget_cap, None, by.subject, guests)
+    plan = Plan(form.name, form.budget_cap, None, by.subject, guests, language)
     if form.merchant_id:
         return _create(form.merchant_id, plan)
     for merchant_id in suggested_ids(form.name):
@@ -130,6 +135,7 @@ def _create(merchant_id: str, plan: Plan) -> OnboardedView:
             name=plan.name,
             budget_cap=plan.budget_cap,
             cluster_id=plan.cluster_id,
+            locale=plan.locale,
         )
         for staff_id, (role, name) in STAFF.items():
             phone = plan.owner_phone if role is Role.OWNER else None

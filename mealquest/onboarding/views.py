@@ -10,6 +10,7 @@ from mealquest.onboarding.forms import OnboardForm, OwnerOnboardForm
 from mealquest.onboarding.replies import OnboardedView
 from mealquest.web import credentials
 from mealquest.web.frame import Call, Feature
+from mealquest.web.look import language
 from mealquest.web.look import translate as _
 from mealquest.web.throttle import Throttle
 
@@ -49,7 +50,7 @@ def onboard_page(call: Call, form: NoInput) -> OnboardPage:
 )
 def open_shop(call: Call, form: OwnerOnboardForm) -> OnboardedView:
     """Open the shop of somebody who has just proved a phone."""
-    return service.onboard_by_owner(form, call.principal)
+    return service.onboard_by_owner(form, call.principal, language())
 
 
 @feature.post(

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 from flask import Response, current_app, make_response, redirect, render_template, request, url_for
+from flask_babel import get_locale
+from markupsafe import Markup
 
 from mealquest.core.errors import NotFound
 from mealquest.core.wire import NoInput
@@ -42,7 +44,8 @@ def openapi_document(call: Call, form: NoInput) -> Response:
 @feature.get(page="/api/docs")
 def docs(call: Call, form: NoInput) -> Response:
     """This API, described for people."""
-    return make_response(render_template("web/api_docs.html", spec=_spec()))
+    page = render_template("web/api_docs.html", spec=_spec(), described=_described())
+    return make_response(page)
 
 
 @feature.get(page="/")
@@ -71,3 +74,12 @@ def _spec() -> dict[str, Any]:
         endpoints = current_app.extensions["endpoints"].values()
         known |= openapi.describe(endpoints, current_app.config["SETTINGS"].base_url)
     return known
+
+
+def _described() -> Markup:
+    """The document as HTML in the reader's language, rendered once for each."""
+    known: dict[str, Markup] = current_app.extensions.setdefault("openapi_pages", {})
+    locale = str(get_locale() or "en")
+    if locale not in known:
+        known[locale] = Markup(render_template("web/_api_docs.html", spec=_spec()))  # noqa: S704 - a template's own output
+    return known[locale]

@@ -4,18 +4,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mealquest.core.db import transaction
 from mealquest.core.errors import AppError
 from mealquest.core.idempotency import KeyedRequest
 from mealquest.core.wire import Input, Line, Str, View
 from mealquest.identity import service as identity
-from mealquest.identity.service import CustomersForm, CustomerView
-from mealquest.payments import service
+from mealquest.identity.service import CustomerCodeRefused, CustomersForm, CustomerView
+from mealquest.payments import receipt_queries, service
 from mealquest.payments.forms import QuoteForm
 from mealquest.payments.replies import QuoteView, VerifyView
 from mealquest.wallet import service as wallet
 from mealquest.wallet.service import CustomerDetailView, VoucherStatus, VoucherView
 
 SHOWN = 8  # customers to choose from
+AT_HAND, LOOKED_THROUGH = 6, 50  # customers served last, out of so many newest payments
 
 
 class CounterForm(Input):
@@ -32,7 +34,10 @@ class CounterView(View):
     """The page. `taken` is the payment its key has taken already; then no other can be."""
 
     query: str = ""
+    last_served: tuple[CustomerView, ...] = ()
     customers: tuple[CustomerView, ...] = ()
+    is_code: bool = False  # the query is a customer's code, or the beginning of one
+    code_problem: str | None = None
     customer: CustomerDetailView | None = None
     vouchers: tuple[VoucherView, ...] = ()  # that may be chosen
     amount: str = ""
@@ -63,9 +68,32 @@ def first_steps(merchant_id: str) -> FirstSteps:
 
 
 def find(merchant_id: str, query: str) -> CounterView:
-    """The newest customers, or those that the query finds."""
+    """The newest customers and those served last; or those that the query or code finds."""
+    if identity.begins_as_code(query):
+        return _by_code(merchant_id, query)
     page = identity.customers(merchant_id, CustomersForm(query=query or None, limit=SHOWN))
-    return CounterView(query=query, customers=tuple(page.items))
+    served = () if query else _last_served(merchant_id)
+    return CounterView(query=query, last_served=served, customers=tuple(page.items))
+
+
+def _by_code(merchant_id: str, query: str) -> CounterView:
+    """The one customer of a code; nobody yet while it is being typed."""
+    found = CounterView(query=query, is_code=True)
+    if not identity.parse_code(query):
+        return found
+    try:
+        customer = identity.resolve_code(merchant_id, query)
+    except CustomerCodeRefused as refused:
+        return found.model_copy(update={"code_problem": refused.message})
+    return found.model_copy(update={"customers": (customer,)})
+
+
+def _last_served(merchant_id: str) -> tuple[CustomerView, ...]:
+    with transaction(merchant_id) as session:
+        found = receipt_queries.last_served(
+            session, merchant_id, payments=LOOKED_THROUGH, customers=AT_HAND
+        )
+    return tuple(found)
 
 
 def look_up(merchant_id: str, form: CounterForm, request: KeyedRequest) -> CounterView:

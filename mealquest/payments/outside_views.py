@@ -41,7 +41,7 @@ def callback(call: Call, form: CallbackForm) -> OutsideView:
     gate=Operation.PAYMENT_CANCEL,
     again="payments.payment",
     see_other=lambda view: url_for("payments.payment.page", payment_id=view.payment_txn_id),
-    flash=lambda view: _("Cancelled. What was held is free again."),
+    flash=lambda view: _("Given up. What was held is free again."),
 )
 def cancel(call: Call, form: PaymentIdForm) -> OutsideView:
     """Give up a payment that waits for money from outside; what it held is free again."""
@@ -95,7 +95,7 @@ def payment_story(view: PaymentView) -> Story | None:
             _("Nothing was taken, and what was held is free again. Take the order once more."),
         ),
         PaymentStatus.CANCELLED: Story(
-            _("This payment was cancelled"),
+            _("This payment was given up"),
             _(
                 "Nothing was taken, and what was held is free again. Money that still comes from"
                 " outside is sent back."
@@ -103,10 +103,7 @@ def payment_story(view: PaymentView) -> Story | None:
         ),
         PaymentStatus.EXTERNAL_REFUND_DUE: Story(
             _("%(sum)s came too late", sum=asked),
-            _(
-                "The payment had ended, and what it needs is not there any more. Nothing was taken"
-                " from the wallet, and the money goes back."
-            ),
+            _("The payment had ended. Nothing was taken from the wallet, and the money goes back."),
         ),
     }[view.status]
 

@@ -38,6 +38,7 @@ from mealquest.web.lists import Listing
 from mealquest.web.look import money, name_of, new_key, principal, zone
 from mealquest.web.look import translate as _
 from mealquest.web.respond import wants_fragment
+from mealquest.web.throttle import Throttle
 from mealquest.web.wording import page_words
 
 feature = Feature("payments")
@@ -92,7 +93,17 @@ def home(call: Call, form: NoInput) -> HomeView:
     )
 
 
-@feature.get(page="/console/counter", roles=MERCHANT, template="payments/counter")
+def _who_tries_a_code(form: CounterForm) -> str | None:
+    """Counted by whoever acts, and only when a whole code was scanned or typed."""
+    return people.caller() if not form.user_id and identity.parse_code(form.query) else None
+
+
+@feature.get(
+    page="/console/counter",
+    roles=MERCHANT,
+    template="payments/counter",
+    throttles=(Throttle(*identity.CODE_TRIES, _who_tries_a_code),),
+)
 def counter(call: Call, form: CounterForm) -> CounterView | Reply:
     """The clerk's page: who pays, how much, and what that would use.
 
@@ -101,8 +112,9 @@ def counter(call: Call, form: CounterForm) -> CounterView | Reply:
     """
     if not form.user_id:
         found = desk.find(call.merchant_id, form.query)
-        only_one = form.query and len(found.customers) == 1 and not wants_fragment()
-        return Reply(found, see_other=_counter_of(found.customers[0].uid)) if only_one else found
+        only_one = form.query and len(found.customers) == 1
+        goes_on = only_one and (found.is_code or not wants_fragment())
+        return Reply(found, see_other=_counter_of(found.customers[0].uid)) if goes_on else found
     if not form.idempotency_key:
         return Reply(CounterView(), see_other=_counter_of(form.user_id, form.amount))
     request = KeyedRequest(call.principal.actor, VERIFY, form.idempotency_key, "")
@@ -281,7 +293,7 @@ def payment_state(status: PaymentStatus) -> StateWords:
         PaymentStatus.PENDING_EXTERNAL: StateWords(_("Waits for the rest"), "pending"),
         PaymentStatus.EXTERNAL_FAILED: StateWords(_("Not paid: refused outside"), "danger"),
         PaymentStatus.EXTERNAL_EXPIRED: StateWords(_("Not paid: out of time"), "danger"),
-        PaymentStatus.CANCELLED: StateWords(_("Not paid: cancelled"), "neutral"),
+        PaymentStatus.CANCELLED: StateWords(_("Not paid: given up"), "neutral"),
         PaymentStatus.EXTERNAL_REFUND_DUE: StateWords(_("Not paid: money goes back"), "warning"),
     }[status]
 

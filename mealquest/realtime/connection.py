@@ -78,8 +78,9 @@ class LiveSocket:
         self.ended_at: float | None = None
         self.holds_place = False
         self._since = since
+        self._position = 0  # number of the last event sent, or passed over
         self._reason: Reason | None = None
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[tuple[int, str]] = deque()
         self._wire: Wire | None = None
         self._wake: Callable[[], Any] = lambda: None
 
@@ -92,8 +93,8 @@ class LiveSocket:
 
     # --- called by the hub --------------------------------------------------------------
 
-    def push(self, frame: str) -> None:
-        self._waiting.append(frame)
+    def push(self, seq: int, frame: str) -> None:
+        self._waiting.append((seq, frame))
         if len(self._waiting) > MOST_WAITING:
             self.end(Reason.TOO_SLOW)
         self._wake()
@@ -138,7 +139,9 @@ class LiveSocket:
     def _send_news(self, ws: Server) -> None:
         while ws.connected and self._reason is None:
             while self._waiting and self._reason is None:
-                self._send(ws, self._waiting.popleft())
+                seq, frame = self._waiting.popleft()
+                if seq > self._position:  # a client may come with a newer number than we had
+                    self._send(ws, frame)
             ws.event.wait()
             ws.event.clear()
             ws.input_buffer.clear()  # clients have nothing to say
@@ -147,14 +150,14 @@ class LiveSocket:
         """What was missed before joining: numbers after `since`, up to the first in the queue."""
         if self._since is None:
             return
-        merchant_id, position = self.viewer.merchant_id, self._since
-        if gap := service.lost(merchant_id, position, self.joined_at):
-            frame, position = gap
+        merchant_id, self._position = self.viewer.merchant_id, self._since
+        if gap := service.lost(merchant_id, self._since):
+            frame, self._position = gap
             self._send(ws, frame)
-        while position < self.joined_at and self._reason is None:
-            batch = service.backlog(merchant_id, position, self.joined_at, BATCH)
+        while self._position < self.joined_at and self._reason is None:
+            batch = service.backlog(merchant_id, self._position, self.joined_at, BATCH)
             self._send_seen(ws, batch)
-            position = batch[-1].seq if batch else self.joined_at
+            self._position = batch[-1].seq if batch else self.joined_at
 
     def _send_seen(self, ws: Server, events: list[LiveEvent]) -> None:
         for event in events:

@@ -203,7 +203,7 @@ class Hub:
         if listeners:
             frame = event.frame()
             for member in listeners:
-                member.push(frame)
+                member.push(event.seq, frame)
 
     # --- looking after what is open -------------------------------------------------------
 

@@ -133,12 +133,13 @@ def backlog(merchant_id: str, after: int, until: int, limit: int) -> list[LiveEv
         return queries.between(session, merchant_id, after, until, limit)
 
 
-def lost(merchant_id: str, since: int, newest: int) -> tuple[str, int] | None:
+def lost(merchant_id: str, since: int) -> tuple[str, int] | None:
     """For a client that has numbers up to `since`: the frame that tells what is gone for good.
 
     With the number after which its stream goes on; None when nothing is gone.
     """
     with transaction(merchant_id) as session:
+        newest = queries.last_seq(session, merchant_id)
         first = queries.first_kept(session, merchant_id) or newest + 1
     if first - 1 <= since <= newest:
         return None

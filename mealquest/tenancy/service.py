@@ -25,6 +25,7 @@ from mealquest.tenancy.replies import CatalogItem, CatalogView, ExistsView, Sett
 from mealquest.tenancy.shop import change_shop_settings, shop_settings
 
 __all__ = [
+    "LOCALE",
     "CatalogItem",
     "CatalogView",
     "CurrencyFixed",

@@ -1,5 +1,7 @@
 """Merchants: which there are, for people who choose one, and what each has set."""
 
+from datetime import date
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel.dates import get_timezone_location
@@ -91,6 +93,12 @@ def save_settings(call: Call, form: SettingsPageForm) -> SettingsView:
 @feature.word
 def zone_choices(chosen: str) -> list[tuple[str, str]]:
     """Every time zone as people call it, from west to east, and in any case the chosen one."""
+    return _zones(chosen, str(get_locale() or "en"), utc_now().date())
+
+
+@lru_cache(maxsize=64)
+def _zones(chosen: str, _locale: str, _day: date) -> list[tuple[str, str]]:
+    """Worked out once a day for each language."""
     names = [name for name in time_zones() if name.startswith(REGIONS)]
     labels = {zone_label(name): name for name in (*sorted(names), "UTC", chosen)}
     return [

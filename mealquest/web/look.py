@@ -97,7 +97,13 @@ def _locale() -> str:
     return "zh_Hans" if best.startswith("zh") else "en"
 
 
+def language() -> str:
+    """The language of this request's page, by its name on the wire: `en` or `zh-Hans`."""
+    return HTML_LANG.get(str(get_locale() or "en"), "en")
+
+
 def _catalog() -> Any:
+    """Messages in the language of the request. Under `force_locale` use flask_babel's own."""
     if "catalog" not in g:
         g.catalog = get_translations()
     return g.catalog

@@ -133,7 +133,7 @@ MESSAGES: dict[str, Any] = {
         "There is no receipt: this payment did not go through, and nothing was taken."
     ),
     "payment is not waiting any more": lazy_gettext(
-        "This payment does not wait any more, so there was nothing to cancel."
+        "This payment does not wait any more, so there was nothing to give up."
     ),
     "payment is not waiting for external callback": lazy_gettext(
         "Nothing was ever asked for outside for this payment."

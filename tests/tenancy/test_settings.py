@@ -11,6 +11,7 @@ from mealquest.tenancy.models import Merchant
 from mealquest.tenancy.service import TenantPolicy
 from tests.factories.customers import make_customer
 from tests.factories.http import (
+    applicant_token,
     assert_problem,
     bearer,
     client_of,
@@ -254,3 +255,12 @@ def test_amounts_have_the_decimals_of_their_currency(client):
     page = client.get("/console/customers/u_yen", headers=by("clerk")).text.replace("\u00a0", " ")
     assert "JPY 1,250<" in page
     assert "JPY 1,250.00" not in page
+
+
+def test_a_shop_speaks_the_language_it_was_opened_in(client):
+    headers = bearer(applicant_token("+8613900000077")) | {"Accept-Language": "zh-CN"}
+    opened = client.post(
+        "/console/onboard", data={"name": "Mian", "merchantId": "m_mian"}, headers=headers
+    )
+    assert opened.status_code == 303, opened.text
+    assert tenancy.settings("m_mian").locale == "zh-Hans"
