@@ -1,5 +1,6 @@
 """`python app.py`: engines, web server, worker and scheduler, tended by one process."""
 
+import errno
 import os
 import shutil
 import signal
@@ -8,11 +9,12 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 import click
 from flask import Flask
@@ -36,9 +38,11 @@ STOP_S = 6.0  # for the children; with the engines' own time the whole stays und
 READY_S = 60.0
 READY_DEATHS = 3  # a child that dies so often before the product is ready will not live
 WATCH_S = 1.0
-PREDECESSOR_S = 10.0  # for one that is on its way out
+PREDECESSOR_S = 8.0  # for one that is on its way out
 BACKLOG = 2048
 POLL_S = 0.05
+
+Found = TypeVar("Found")
 
 
 def main() -> int:
@@ -72,8 +76,8 @@ class Product:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._ask_to_stop)
         with ExitStack() as stack:
-            stack.enter_context(_only_product_in(self.home))
-            listener = stack.enter_context(_listener(self.settings))
+            self._move_in(stack)
+            listener = stack.enter_context(self._listener())
             found = stack.enter_context(engines(self.settings, start=True))
             app = self._application(found)
             supervisor = self._supervisor(listener)
@@ -90,6 +94,45 @@ class Product:
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping.set()
+
+    def _move_in(self, stack: ExitStack) -> None:
+        """ConfigurationError while another product runs in this directory."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = stack.enter_context(FileLock(self.home / "product.lock"))
+        if not self._found(lock.try_exclusive, "another MealQuest runs in this directory"):
+            there = (read_endpoints(self.home) or {}).get("http") or "it is about to start or stop"
+            raise ConfigurationError(
+                f"MealQuest runs in {self.home} already: {there}. Stop it, or name another"
+                " directory: MQ_DATA_DIR=.mealquest-2"
+            )
+        remove_endpoints(self.home)  # of one that was killed
+
+    def _listener(self) -> socket.socket:
+        """The port, held from the first moment to the last, while web servers come and go.
+
+        ConfigurationError: it stays taken for longer than a predecessor needs to end.
+        """
+        listener = self._found(
+            lambda: _listening(self.settings), f"port {self.settings.port} is taken"
+        )
+        if listener is None:
+            raise ConfigurationError(
+                f"{self.url.partition('://')[2]} is taken. Stop what listens there, or choose"
+                " another port: PORT=3031"
+            )
+        return listener
+
+    def _found(self, look: Callable[[], Found | None], obstacle: str) -> Found | None:
+        """What `look` finds, after a while perhaps: a predecessor may be on its way out."""
+        began, told = time.monotonic(), False
+        while not (found := look()):
+            waited = time.monotonic() - began
+            if waited > PREDECESSOR_S or self.stopping.wait(POLL_S):
+                return None
+            if waited > 1 and not told:
+                told = True
+                click.echo(f"{obstacle}; waiting {PREDECESSOR_S:.0f} s for it to end", err=True)
+        return found
 
     def _application(self, found: Endpoints) -> Flask:
         """Migrated and ready for the children; in development it leaves the terminal alone."""
@@ -160,38 +203,16 @@ class Product:
         click.echo(f"{line} (log: {self.log})" if self.log else line, err=True)
 
 
-@contextmanager
-def _only_product_in(home: Path) -> Iterator[None]:
-    """ConfigurationError while another product runs in this directory; its crash is no other."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(home / "product.lock") as lock:
-        if not lock.exclusive(seconds=PREDECESSOR_S):
-            there = (read_endpoints(home) or {}).get("http") or "it is about to start or stop"
-            raise ConfigurationError(
-                f"MealQuest runs in {home} already: {there}. Stop it, or name another directory:"
-                " MQ_DATA_DIR=.mealquest-2"
-            )
-        remove_endpoints(home)  # of one that was killed
-        yield
-
-
-def _listener(settings: Settings) -> socket.socket:
-    """The port, held from the first moment to the last, while web servers come and go.
-
-    ConfigurationError: it stays taken for longer than a predecessor needs to end.
-    """
-    host, give_up = settings.bind_host, time.monotonic() + PREDECESSOR_S
+def _listening(settings: Settings) -> socket.socket | None:
+    """A socket on the port; None while somebody else has it. ConfigurationError: it cannot be."""
+    host = settings.bind_host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    while True:
-        try:
-            return socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
-        except OSError as refused:
-            if time.monotonic() > give_up:
-                raise ConfigurationError(
-                    f"{_address(host)}:{settings.port} cannot be used ({refused.strerror})."
-                    " Stop what listens there, or choose another port: PORT=3031"
-                ) from None
-        time.sleep(POLL_S)
+    try:
+        return socket.create_server((host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as refused:
+        if refused.errno == errno.EADDRINUSE:
+            return None
+        raise ConfigurationError(f"HOST={host} PORT={settings.port}: {refused}") from None
 
 
 def _children(listener: socket.socket, *, with_worker: bool) -> list[Child]:

@@ -17,6 +17,7 @@ from mealquest.wallet import service as wallet
 from mealquest.wallet.service import CustomerDetailView, VoucherStatus, VoucherView
 
 SHOWN = 8  # customers to choose from
+MODES = ("usual", "tablet")  # tablet: large keys and buttons
 AT_HAND, LOOKED_THROUGH = 6, 50  # customers served last, out of so many newest payments
 
 
@@ -28,6 +29,7 @@ class CounterForm(Input):
     amount: Str = ""
     voucher_id: Line = ""
     idempotency_key: Line = ""
+    mode: Line = ""  # one of MODES, to be remembered
 
 
 class CounterView(View):
@@ -71,9 +73,11 @@ def find(merchant_id: str, query: str) -> CounterView:
     """The newest customers and those served last; or those that the query or code finds."""
     if identity.begins_as_code(query):
         return _by_code(merchant_id, query)
-    page = identity.customers(merchant_id, CustomersForm(query=query or None, limit=SHOWN))
     served = () if query else _last_served(merchant_id)
-    return CounterView(query=query, last_served=served, customers=tuple(page.items))
+    form = CustomersForm(query=query or None, limit=SHOWN + len(served))
+    at_hand = {customer.uid for customer in served}
+    others = [c for c in identity.customers(merchant_id, form).items if c.uid not in at_hand]
+    return CounterView(query=query, last_served=served, customers=tuple(others[:SHOWN]))
 
 
 def _by_code(merchant_id: str, query: str) -> CounterView:

@@ -32,7 +32,7 @@ from mealquest.realtime import service as realtime
 from mealquest.realtime.service import EventsView
 from mealquest.tenancy.service import Operation
 from mealquest.wallet.service import VoucherVerdict
-from mealquest.web import lists, people
+from mealquest.web import lists, people, preferences
 from mealquest.web.frame import Call, Feature, Reply, Scope
 from mealquest.web.lists import Listing
 from mealquest.web.look import money, name_of, new_key, principal, zone
@@ -110,6 +110,7 @@ def counter(call: Call, form: CounterForm) -> CounterView | Reply:
     Its address holds the key of the payment to be: loading it again, or coming back to it, can
     never take a second one.
     """
+    preferences.keep("counter", form.mode, desk.MODES)
     if not form.user_id:
         found = desk.find(call.merchant_id, form.query)
         only_one = form.query and len(found.customers) == 1

@@ -93,20 +93,21 @@ class Hub:
                     del self._channels[merchant_id]
             self._taken -= 1
             open_sockets.set(self._taken)
+            is_last = not self._taken and self._stopping.is_set()
+        if is_last:
+            with suppress(SQLAlchemyError):  # in ten seconds nobody counts this process anyway
+                self._say_what_is_unsaid()
 
     def close_all(self) -> None:
         """Let every client go and come back elsewhere, within three seconds: the process ends."""
         self._stopping.set()
         for member in self._members():
             member.end(Reason.RESTARTING)
-        self._until_empty(LAST_WORDS_S)
-        for member in self._members():
-            member.cut()
-
-    def _until_empty(self, seconds: float) -> None:
-        give_up = time.monotonic() + seconds
+        give_up = time.monotonic() + LAST_WORDS_S
         while self._taken and time.monotonic() < give_up:
             time.sleep(0.05)
+        for member in self._members():
+            member.cut()
 
     def _take_place(self) -> bool:
         with self._lock:
@@ -158,9 +159,6 @@ class Hub:
                 except Exception as failure:  # the sockets need this thread
                     log.error("live events failed", exc_info=failure)
                     self._stopping.wait(LOOK_S)
-            self._until_empty(LAST_WORDS_S)
-            with suppress(SQLAlchemyError):  # nobody hears of this process in ten seconds anyway
-                self._say_what_is_unsaid()
 
     def _turn(self) -> None:
         heard = self._ear.hears

@@ -13,8 +13,9 @@ PAGE = "/dev/gateway/pay/<merchant_id>/<payment_id>"
 
 
 def _page_again(view: SettledView) -> str:
-    where = {"merchant_id": view.merchant_id, "payment_id": view.payment_id}
-    return url_for("sandbox.asked.page", **where, sent="yes")
+    return url_for(
+        "sandbox.asked.page", merchant_id=view.merchant_id, payment_id=view.payment_id, sent="yes"
+    )
 
 
 @feature.get(page=PAGE, template="sandbox/pay")

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import brotli
-from flask import Flask, Response, abort, request, url_for
+from flask import Flask, Response, abort, g, request, url_for
 
 A_YEAR = "public, max-age=31536000, immutable"
 A_MINUTE = "public, max-age=60"
@@ -54,6 +54,13 @@ def install(app: Flask, folder: Path) -> None:
         return response
 
     def static_url(name: str) -> str:
+        """The file's address with its digest, worked out once a request: icons ask for it often."""
+        known: dict[str, str] = g.setdefault("static_urls", {})
+        if name not in known:
+            known[name] = address(name)
+        return known[name]
+
+    def address(name: str) -> str:
         asset = find(name)
         if asset is None:
             raise FileNotFoundError(f"static/{name}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app, g, redirect, request
+from flask import Flask, Response, g, redirect, request
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -17,7 +17,16 @@ from mealquest.core.crypto import derive_key
 from mealquest.core.errors import AppError, MethodNotAllowed, NotFound
 from mealquest.core.ids import new_id
 from mealquest.core.settings import Profile, Settings
-from mealquest.web import assets, credentials, look, pipeline, problems, respond, security
+from mealquest.web import (
+    assets,
+    credentials,
+    look,
+    pipeline,
+    preferences,
+    problems,
+    respond,
+    security,
+)
 from mealquest.web.frame import Endpoint, Face, Feature
 from mealquest.web.inputs import MAX_BODY
 from mealquest.web.throttle import Throttles
@@ -152,12 +161,5 @@ def _preferences() -> Response:
     for name, allowed in (("theme", look.THEMES), ("locale", look.LOCALES)):
         value = request.form.get(name, "")
         if value in allowed:
-            response.set_cookie(
-                f"mq_{name}",
-                value,
-                max_age=365 * 24 * 3600,
-                samesite="Lax",
-                httponly=True,
-                secure=current_app.config["SESSION_COOKIE_SECURE"],
-            )
+            preferences.remember(response, name, value)  # type: ignore[arg-type]
     return response  # type: ignore[return-value]  # werkzeug's base class

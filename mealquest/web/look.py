@@ -19,9 +19,11 @@ from mealquest.core.principal import MANAGEMENT, MERCHANT, Principal, Role
 from mealquest.core.settings import Profile
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import MerchantFacts
+from mealquest.web.preferences import preferred
 from mealquest.web.security import csrf_token
 
 LOCALES = ("en", "zh_Hans")
+CODE_FIRST = numbers.parse_pattern("¤¤ #,##0.00;¤¤ -#,##0.00")  # with the currency's decimals
 THEMES = ("auto", "light", "dark")
 HTML_LANG = {"en": "en", "zh_Hans": "zh-Hans"}
 
@@ -83,6 +85,7 @@ def install(app: Flask, translations: Path) -> None:
     app.add_template_filter(day, "day")
     app.add_template_global(role_label, "role_label")
     app.add_template_global(new_key, "new_key")
+    app.add_template_global(preferred, "preferred")
 
 
 def _locale() -> str:
@@ -159,8 +162,7 @@ def money(amount: Decimal, currency: str | None = None) -> str:
     locale = get_locale() or "en"
     if str(locale).startswith("zh"):
         return str(numbers.format_currency(amount, code, locale=locale))
-    pattern = "¤¤ #,##0.00;¤¤ -#,##0.00"
-    return str(numbers.format_currency(amount, code, format=pattern, locale=locale))
+    return str(numbers.format_currency(amount, code, format=CODE_FIRST, locale=locale))
 
 
 def moment(value: datetime, time_zone: str | None = None) -> str:

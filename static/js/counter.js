@@ -29,6 +29,22 @@
     if (event.detail.elt.id === "quote") mark(); else begin();
   });
 
+  // The large keys type into the amount as a keyboard does; the tablet's own keyboard then stays away.
+  function press(key, entry) {
+    const typed = entry.value.trim();
+    if (key === "back") return typed.slice(0, -1);
+    if (key === ".") return typed.includes(".") ? typed : `${typed || "0"}.`;
+    if (/\.\d\d$/.test(typed) || typed.length >= entry.maxLength) return typed;
+    return typed === "0" ? key : typed + key;
+  }
+  document.addEventListener("click", (event) => {
+    const key = event.target.closest("[data-key]");
+    const entry = order()?.elements.amount;
+    if (!key || !entry) return;
+    entry.value = press(key.dataset.key, entry);
+    entry.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   // Enter in the amount takes what is shown; if that is not shown yet, it is asked for first.
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -45,6 +61,7 @@
   // A page that shows something else than its entries say (a voucher that is gone by now) asks once more.
   function begin() {
     mark();
+    if (document.querySelector("[data-key]")) order().elements.amount.inputMode = "none";
     if (document.querySelector("[data-quote]") && !isFresh()) htmx.trigger(order(), "quote");
   }
 

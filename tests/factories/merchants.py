@@ -19,7 +19,7 @@ def make_merchant(
     budget_cap_minor: int = 30_000,
 ) -> str:
     """Write a merchant and its settings; returns its id, a fresh one unless given."""
-    merchant_id = merchant_id or new_id("m")
+    merchant_id = merchant_id or new_id("m").lower()  # as the wire writes ids of merchants
     with transaction(merchant_id) as session:
         session.add(Merchant(id=merchant_id, name=name, email=email))
         session.add(

@@ -93,7 +93,7 @@ def test_a_new_owner_s_first_visit_is_a_session_too(app, client) -> None:
     client.post("/console/onboard", data={"name": "New Shop", "csrf_token": token})
 
     page = client.get("/console/sessions").text
-    assert page.count("this device") == 1
+    assert page.count(">this device<") == 1
 
 
 @pytest.mark.parametrize("whose", ["staff_owner", "staff_nobody"])
@@ -210,7 +210,7 @@ def test_everybody_finds_the_page_of_their_sessions_and_ends_one(app, client, cl
     assert 'href="/console/sessions"' in browser.get("/console/counter").text
     page = browser.get("/console/sessions").text
     assert "Chrome, Android" in page
-    assert page.count("this device") == 1
+    assert page.count(">this device<") == 1
 
     (lost,) = (item for item in sessions(client, phone) if item["current"])
     done = browser.send_form(f"/console/staff/staff_clerk/sessions/{lost['sessionId']}/end", {})

@@ -88,6 +88,15 @@ class Running:
     def err(self) -> str:
         return self._err.read_text()
 
+    def until_it_answers(self, url: str) -> None:
+        """Fails with what it said when it ends instead."""
+
+        def does() -> bool:
+            assert self.process.poll() is None, f"{self.out}\n{self.err}"
+            return answers(url)
+
+        until(does, f"{url} answers")
+
     def ended(self, seconds: float = PATIENCE_S) -> int:
         return self.process.wait(seconds)
 

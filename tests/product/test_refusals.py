@@ -6,7 +6,7 @@ import pytest
 
 from mealquest.engines.processes import choose_port
 from tests.engines.conftest import occupied
-from tests.product.running import Running, answers, flask, until
+from tests.product.running import Running, flask
 
 NOWHERE = "postgresql://somebody:hunter2@127.0.0.1:1/nowhere"
 
@@ -37,8 +37,9 @@ def test_a_taken_port_is_named_and_another_one_suggested(start, tmp_path):
     assert product.left_behind() == []
 
 
-def test_a_second_product_in_one_directory_is_sent_to_the_first(product, start):
-    second = start(product.home)
+def test_a_second_product_in_one_directory_is_sent_to_the_first(product, tmp_path):
+    port = choose_port(None)
+    second = Running("app.py", notes=tmp_path, MQ_DATA_DIR=product.home, PORT=port)
     assert second.ended() == 2
     assert product.url in second.err
     assert product.answers()
@@ -56,25 +57,23 @@ def test_a_database_that_is_away_is_named_without_its_password(tmp_path, command
     assert "Traceback" not in run.err
 
 
-def gunicorn(home: Path, notes: Path) -> Running:
-    port = choose_port(None)
+def gunicorn(home: Path, port: int, notes: Path) -> Running:
     argv = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
-    web = Running(*argv, notes=notes, MQ_DATA_DIR=home, PORT=port)
-    web.url = f"http://127.0.0.1:{port}"
-    return web
+    return Running(*argv, notes=notes, MQ_DATA_DIR=home, PORT=port)
 
 
 def test_gunicorn_alone_without_engines_says_what_to_do(tmp_path):
-    web = gunicorn(tmp_path / "data", notes=tmp_path)
+    web = gunicorn(tmp_path / "data", choose_port(None), notes=tmp_path)
     assert web.ended() == 1
     assert "are not running. Start MealQuest there first" in web.err
     assert "Traceback" not in web.err
 
 
 def test_gunicorn_alone_uses_the_engines_that_run_and_leaves_them_running(product, tmp_path):
-    web = gunicorn(product.home, notes=tmp_path)
+    port = choose_port(None)
+    web = gunicorn(product.home, port, notes=tmp_path)
     try:
-        until(lambda: answers(f"{web.url}/api/health"), f"it answers: {web.err}")
+        web.until_it_answers(f"http://127.0.0.1:{port}/api/health")
         web.process.terminate()
         assert web.ended() == 0
     finally:

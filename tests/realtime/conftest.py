@@ -24,7 +24,7 @@ from jobs import outbox as relay_job
 from mealquest.core import outbox
 from mealquest.core.db import transaction
 from mealquest.core.ids import new_id
-from mealquest.core.principal import Role
+from mealquest.core.principal import Principal, Role
 from mealquest.identity import service as identity
 from tests.conftest import JWT_SECRET
 from tests.factories.customers import make_customer
@@ -187,8 +187,18 @@ def web(start_web) -> Web:
 def connect() -> Iterator[Callable[..., Client]]:
     opened: list[Client] = []
 
-    def open_(web: Web, *, header: list[str] | None = None, origin: str = "", **query: Any):
-        options = {"header": header or [], "suppress_origin": not origin}
+    def open_(
+        web: Web,
+        *,
+        header: list[str] | None = None,
+        origin: str = "",
+        hurried: bool = True,
+        **query: Any,
+    ) -> Client:
+        """`hurried`: False for one that has room for hardly anything it does not read."""
+        options: dict[str, Any] = {"header": header or [], "suppress_origin": not origin}
+        if not hurried:
+            options["sockopt"] = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
         if origin:
             options["origin"] = origin
         ws = websocket.create_connection(web.url(**query), timeout=10, **options)
@@ -221,11 +231,11 @@ def shop(app) -> Shop:
 def make_shop() -> Shop:
     merchant_id = make_merchant(new_id("m").lower())
     mine, other = make_customer(merchant_id), make_customer(merchant_id)
-    tokens = {"CUSTOMER": token_of(Role.CUSTOMER, mine, merchant_id)}
+    tokens = {"CUSTOMER": identity.mint(Principal(Role.CUSTOMER, mine, merchant_id), 0)}
     for role in (Role.OWNER, Role.MANAGER, Role.CLERK):
         with transaction(merchant_id) as session:
             staff_id = identity.add_staff(session, merchant_id, role=role, name=role.title())
-        tokens[role] = token_of(role, staff_id, merchant_id)
+        tokens[role] = identity.mint(Principal(role, staff_id, merchant_id), 0)
     return Shop(merchant_id, mine, other, tokens)
 
 
@@ -234,10 +244,8 @@ def token_of(role: Role, subject: str, merchant_id: str, *, seconds: float = 360
     now = time.time()
     name = "userId" if role is Role.CUSTOMER else "operatorId"
     claims = {"role": role, name: subject, "merchantId": merchant_id}
-    # In the past second, and so never before the person was added.
-    return jwt.encode(
-        claims | {"iat": int(now) + 1, "exp": now + seconds}, JWT_SECRET, algorithm="HS256"
-    )
+    times = {"iat": int(now) + 1, "exp": int(now + seconds)}  # not before the person was added
+    return jwt.encode(claims | times, JWT_SECRET, algorithm="HS256")
 
 
 def publish(merchant_id: str, *payloads: dict[str, Any], kind: str = "PAYMENT_VERIFIED") -> None:
