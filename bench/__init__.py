@@ -1,0 +1,1 @@
+"""Measurements of a running product; `docs/performance.md` has the figures."""

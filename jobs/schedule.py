@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.outbox import relay_a_little
 from mealquest.core import messages, outbox
 from mealquest.core.bells import Bells
 from mealquest.core.db import db
@@ -25,17 +26,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Duty:
-    """A bell that is rung every `every_s` seconds, when `is_due` says there is work."""
+    """A bell that is rung every `every_s` seconds, when `is_due` says there is work.
+
+    While Redis is away nobody hears it; then `here` does a little of the work, if there is one.
+    """
 
     bell: str
     every_s: float
     is_due: Callable[[], bool]
+    here: Callable[[], object] | None = None
     next_at: float = 0.0
 
 
 def duties() -> list[Duty]:
     return [
-        Duty("outbox", 1, outbox.has_due),
+        Duty("outbox", 1, outbox.has_due, here=relay_a_little),
         Duty("messages", 1, messages.has_due),
         Duty("payments", 2, payments.has_due),
         Duty("wallet-expiry", 30, wallet.has_due),
@@ -92,3 +97,5 @@ def tick(pending: list[Duty], bells: Bells) -> None:
             duty.next_at = now + duty.every_s
             if duty.is_due():
                 bells.ring(duty.bell)
+                if duty.here and bells.is_away:
+                    duty.here()

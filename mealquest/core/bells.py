@@ -47,12 +47,18 @@ class Bells:
             retry=Retry(NoBackoff(), 0),
         )
         self.queue = Queue(QUEUE, connection=self.connection, serializer=JSONSerializer)
+        self._away_until = 0.0
         self._rung: dict[str, float] = {}  # until when a bell is left alone, by its name
         self._lock = threading.Lock()
 
     def connection_for_worker(self) -> redis.Redis:
         """A connection that may block while it waits for work."""
         return redis.Redis.from_url(self._url, socket_connect_timeout=5)
+
+    @property
+    def is_away(self) -> bool:
+        """Redis did not answer a moment ago: nobody hears a ring now."""
+        return time.monotonic() < self._away_until
 
     def ring(self, bell: str) -> None:
         if not self._takes_turn(bell):
@@ -62,7 +68,7 @@ class Bells:
             if self._claims(bell):
                 self.queue.enqueue(JOBS[bell], result_ttl=0, failure_ttl=60, job_timeout=120)
         except redis.RedisError as away:
-            away_until = time.monotonic() + AWAY_S
+            self._away_until = away_until = time.monotonic() + AWAY_S
             log.warning("bell not rung", bell=bell, error=type(away).__name__)
         finally:
             self._rung[bell] = max(away_until, time.monotonic() + QUIET_S)

@@ -136,8 +136,8 @@ def time_left(until: datetime) -> str:
 
 @feature.word
 def qr_code(text: str, label: str) -> Markup:
-    """The text as a picture to scan, made of nothing that the page's policy forbids."""
+    """The text as a picture to scan, drawn without anything that the page's policy forbids."""
     drawn = segno.make(text, error="m", micro=False)
-    return Markup(  # noqa: S704 - segno escapes what it is given
-        drawn.svg_inline(omitsize=True, svgclass="mq-qr", lineclass="mq-qr-line", title=label)
-    )
+    svg = drawn.svg_inline(omitsize=True, svgclass="mq-qr", lineclass="mq-qr-line")
+    frame = Markup('<span class="mq-qr-frame" role="img" aria-label="{}">{}</span>')
+    return frame.format(label, Markup(svg))  # noqa: S704 - lines only, none of the text

@@ -10,6 +10,7 @@ from pathlib import Path
 import brotli
 from flask import Flask, Response, abort, g, request, url_for
 
+ENDPOINT = "static_file"
 A_YEAR = "public, max-age=31536000, immutable"
 A_MINUTE = "public, max-age=60"
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
@@ -64,9 +65,9 @@ def install(app: Flask, folder: Path) -> None:
         asset = find(name)
         if asset is None:
             raise FileNotFoundError(f"static/{name}")
-        return url_for("static_file", name=name, v=asset.digest)
+        return url_for(ENDPOINT, name=name, v=asset.digest)
 
-    app.add_url_rule("/static/<path:name>", "static_file", serve)
+    app.add_url_rule("/static/<path:name>", ENDPOINT, serve)
     app.add_template_global(static_url, "static_url")
 
 

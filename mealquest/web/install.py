@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g, redirect, request
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -38,10 +39,23 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 log = structlog.get_logger("mealquest.access")
 
 
+class Sessions(SecureCookieSessionInterface):
+    """Sessions in a signed cookie, of which static files know nothing.
+
+    The login library looks into the session of every request, and an answer that says it varies
+    with the cookie is thrown away by caches as soon as the cookie changes.
+    """
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if request.endpoint != assets.ENDPOINT:
+            super().save_session(app, session, response)
+
+
 def install(
     app: Flask, features: Iterable[Feature], settings: Settings, redis_url: str, root: Path
 ) -> None:
     _configure(app, settings)
+    app.session_interface = Sessions()
     app.extensions["throttles"] = Throttles(redis_url, enabled=settings.throttles)
     app.extensions["endpoints"] = {}
     assets.install(app, root / "static")

@@ -31,6 +31,7 @@ MESSAGES: dict[str, Any] = {
     "Authorization must be a bearer token": lazy_gettext("Sign in to see this page."),
     "invalid api key": lazy_gettext("This key is not valid."),
     "invalid token": lazy_gettext("Your session has ended."),
+    "invalid token signature": lazy_gettext("Your session has ended."),
     "token expired": lazy_gettext("Your session has ended."),
     # a customer's code
     "customer code format invalid": lazy_gettext(
@@ -140,6 +141,16 @@ MESSAGES: dict[str, Any] = {
     ),
     "paidAmount mismatch": lazy_gettext("The sum that came is not the sum that was asked for."),
     "invalid callback signature": lazy_gettext("The signature of this message is not right."),
+    "no refund of this payment is stuck": lazy_gettext(
+        "No refund of this payment is stuck, so there was nothing to send."
+    ),
+    "the shop did not take the callback": lazy_gettext(
+        "The shop did not take the message. Send it once more."
+    ),
+    "top-up rule not found": lazy_gettext("There is no such rule any more."),
+    "there is a rule for this amount": lazy_gettext(
+        "There is a rule for this amount already. Remove it first."
+    ),
     "the wallet is busy, try again": lazy_gettext(
         "Another payment of this customer is being taken. Nothing was taken here; try again."
     ),
@@ -156,6 +167,7 @@ MESSAGES: dict[str, Any] = {
     "something went wrong on our side": NOTHING,
     "Request body too large": NOTHING,
     "Invalid JSON body": NOTHING,
+    "the body is incomplete": NOTHING,
 }
 
 # A field's name and one of these make a message; on a page the words stand beside the field.
@@ -167,6 +179,11 @@ FIELD_MESSAGES: dict[str, Any] = {
     "must not be negative": lazy_gettext("Enter zero or more."),
     "must have at most 2 decimals": lazy_gettext("Use at most two decimals."),
     "must be a whole number": lazy_gettext("Enter a whole number."),
+    "must be a number": lazy_gettext("Enter a number, such as 0.88."),
+    "must be at least 0.5 and below 1": lazy_gettext("Enter a share from 0.5 to 0.99."),
+    "must not be larger than the amount paid in": lazy_gettext(
+        "The bonus may not be more than what is paid in."
+    ),
     "must be text": lazy_gettext("Enter a text."),
     "must be true or false": lazy_gettext("Choose yes or no."),
     "must be a list": lazy_gettext("This must be a list."),
@@ -185,6 +202,18 @@ FIELD_MESSAGES: dict[str, Any] = {
 }
 
 PATTERNS: tuple[tuple[re.Pattern[str], Any], ...] = (
+    (
+        re.compile(r"a voucher of .+ is more than you may give"),
+        lazy_gettext("This voucher is worth more than you may give."),
+    ),
+    (
+        re.compile(r"at most \d+ vouchers a day by one person"),
+        lazy_gettext("You have given as many vouchers today as one person may."),
+    ),
+    (
+        re.compile(r"at most \d+ top-up rules"),
+        lazy_gettext("There are as many rules as there can be. Remove one first."),
+    ),
     (
         re.compile(r"an amount in \w+ has at most \d decimals"),
         lazy_gettext("The currency does not have that many decimals."),

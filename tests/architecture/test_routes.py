@@ -23,6 +23,7 @@ ANONYMOUS = {
     "ops.outbox",
     "ops.ready",
     "payments.callback",
+    "receipts.shared",
     "sandbox.asked",
     "sandbox.decide",
     "sandbox.refund",
@@ -50,7 +51,8 @@ def test_a_route_declares_what_the_frame_needs(endpoint) -> None:
 def test_urls_are_under_their_roofs() -> None:
     for endpoint in ENDPOINTS:
         if endpoint.page:
-            allowed = ("/console/", "/dev/", "/api/docs")
+            # /r/: a receipt by its link, short enough to be read from a picture
+            allowed = ("/console/", "/dev/", "/api/docs", "/r/")
             assert endpoint.page.startswith(allowed) or endpoint.page == "/", endpoint.page
         if endpoint.api and endpoint.api not in {"/health", "/metrics", "/ws"}:
             assert endpoint.api.startswith("/api/"), endpoint.api

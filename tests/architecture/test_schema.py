@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
 from mealquest import models
 from mealquest.core.db import TableKind
 
-MAPPERS = list(models.Base.registry.mappers)
+MAPPERS = sorted(models.Base.registry.mappers, key=lambda mapper: mapper.local_table.name)
 TENANT = [m.local_table for m in MAPPERS if m.class_.table_kind is TableKind.TENANT]
 SCOPED_CONTROL = {"merchants", "staff_phones"}
 APPEND_ONLY = {"audit_log", "ledger_entries", "ledger_postings"}

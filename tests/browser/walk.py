@@ -100,11 +100,12 @@ def _pages() -> Iterator[Endpoint]:
                 yield endpoint
 
 
-def outside() -> list[Stop]:
+def outside(examples: dict[str, str]) -> list[Stop]:
     """Pages of people who are not signed in."""
     acts = {"/api/docs": with_some_operations_open}
-    pages = [Stop(page.page, acts.get(page.page)) for page in _pages() if page.roles is None]
-    return [*pages, *STATES_OUTSIDE]
+    pages = (_filled(page, examples) for page in _pages() if page.roles is None)
+    waiting = "/dev/gateway/pay/{merchant_id}/{waiting_id}".format(**examples)
+    return [*(Stop(path, acts.get(path)) for path in pages), Stop(waiting), *STATES_OUTSIDE]
 
 
 def of_applicants() -> list[Stop]:
@@ -112,10 +113,12 @@ def of_applicants() -> list[Stop]:
 
 
 def inside(examples: dict[str, str]) -> list[Stop]:
-    """Pages of the console; `examples` fills the parameters of their addresses."""
-    stops = []
-    for page in _pages():
-        if page.roles and Role.OWNER in page.roles:
-            path = page.page.replace("<", "{").replace(">", "}").format(**examples)
-            stops.append(Stop(path))
-    return [*stops, *STATES_INSIDE]
+    """Pages of the console, and what looks different in them."""
+    pages = [page for page in _pages() if page.roles and Role.OWNER in page.roles]
+    waiting = Stop("/console/payments/{waiting_id}".format(**examples))
+    return [*(Stop(_filled(page, examples)) for page in pages), waiting, *STATES_INSIDE]
+
+
+def _filled(page: Endpoint, examples: dict[str, str]) -> str:
+    """The address with its parameters; a KeyError names the one that has no example yet."""
+    return page.page.replace("<", "{").replace(">", "}").format(**examples)

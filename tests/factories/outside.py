@@ -53,7 +53,9 @@ def let_time_pass(row: Any, payment_id: str) -> None:
     """The hold's time is over from now on; no job has run."""
     with transaction(row.merchant_id) as session:
         session.execute(
-            text("UPDATE payments SET hold_expires_at = now() - interval '1 second' WHERE id = :id"),
+            text(
+                "UPDATE payments SET hold_expires_at = now() - interval '1 second' WHERE id = :id"
+            ),
             {"id": payment_id},
         )
 

@@ -10,7 +10,10 @@ from sqlalchemy.exc import OperationalError
 from jobs import schedule
 from jobs.schedule import LEADER_LOCK, Duty, tick
 from mealquest.core import outbox
+from mealquest.core.bells import Bells
 from mealquest.core.db import db, transaction
+from mealquest.realtime import service as realtime
+from tests.factories.merchants import make_merchant
 from tests.product.running import until
 
 OURS = "(SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -18,6 +21,8 @@ OURS = "(SELECT oid FROM pg_database WHERE datname = current_database())"
 
 class Rung:
     """In place of bells: writes down what was rung."""
+
+    is_away = False
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -43,6 +48,28 @@ def test_a_duty_is_looked_at_when_it_is_its_turn_and_rung_when_there_is_work():
     tick(due, rung)
     tick(due, rung)
     assert rung.names == ["now", "rare", "now"]
+
+
+def test_while_redis_is_away_a_duty_may_do_its_work_here():
+    rung, worked = Rung(), []
+    due = [Duty("here", 0, lambda: True, here=lambda: worked.append(1)), Duty("not", 0, lambda: 1)]
+    tick(due, rung)
+    assert worked == []
+    rung.is_away = True
+    tick(due, rung)
+    assert worked == [1]
+
+
+@pytest.mark.usefixtures("app")
+def test_events_are_numbered_by_the_tick_while_redis_is_away():
+    merchant_id = make_merchant()
+    with transaction(merchant_id) as session:
+        outbox.publish(session, merchant_id, "PAYMENT_VERIFIED", {})
+    bells = Bells("redis://127.0.0.1:1/0")
+    tick([duty for duty in schedule.duties() if duty.bell == "outbox"], bells)
+    assert bells.is_away
+    assert not outbox.has_due()
+    assert realtime.status(merchant_id).last_seq == 1
 
 
 @pytest.mark.usefixtures("app")

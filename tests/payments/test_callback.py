@@ -18,13 +18,22 @@ from mealquest.payments.models import GatewayRefund, Payment
 from mealquest.wallet import service as wallets
 from mealquest.wallet.models import LedgerEntry
 from tests.factories.merchants import make_merchant
-from tests.factories.outside import ask, balances, expire, fail, held, pay, told, triple
+from tests.factories.outside import (
+    ask,
+    balances,
+    expire,
+    fail,
+    held,
+    let_time_pass,
+    pay,
+    told,
+    triple,
+)
 from tests.factories.requests import CLERK, OWNER
 from tests.factories.wallet import (
     lots_of,
     make_fixture_customer,
     make_lot,
-    make_voucher,
     make_wallet,
     vouchers_of,
 )
@@ -293,8 +302,6 @@ def test_success_after_expiry_takes_the_parts_after_all_from_whatever_lots_have_
 
 
 def test_success_after_the_hold_ran_out_but_before_the_job_captures_it(row, order):
-    from tests.factories.outside import let_time_pass
-
     let_time_pass(row, order)
     assert pay(row, order, 238).status == "PAID"
     assert payments.expire_due() == 0
@@ -409,39 +416,13 @@ def test_bonus_that_expires_while_it_is_held_still_pays(row, order):
     assert "merchant:breakage" not in balances(row.merchant_id)
 
 
-def test_a_lot_that_expires_in_pieces_is_swept_in_pieces(row):
-    lot = make_lot(row.merchant_id, row.customer_id, 1_000)
-    make_voucher(row.merchant_id, row.customer_id, "v", value=1)
-    with transaction(row.merchant_id) as session:
-        session.execute(text("UPDATE vouchers SET status = 'USED'"))
-        session.execute(text("UPDATE wallets SET principal_minor = 0, silver_minor = 0"))
-        session.execute(
-            text("UPDATE bonus_lots SET left_minor = 0 WHERE id <> :lot"), {"lot": lot}
-        )
-        session.execute(text("UPDATE wallets SET bonus_minor = 1000 WHERE bonus_minor > 1000"))
-    with transaction(row.merchant_id) as session:
-        # Two payments that hold 3 and 2 of the 10, as if 5 had come in between.
-        session.execute(text("UPDATE bonus_lots SET left_minor = 300 WHERE id = :lot"), {"lot": lot})
-        session.execute(text("UPDATE wallets SET bonus_minor = 300"))
-    first = ask(row, 4).payment_txn_id
-    with transaction(row.merchant_id) as session:
-        session.execute(text("UPDATE bonus_lots SET left_minor = 500 WHERE id = :lot"), {"lot": lot})
-        session.execute(text("UPDATE wallets SET bonus_minor = 500"))
-    second = ask(row, 4).payment_txn_id
-    with transaction(row.merchant_id) as session:
-        session.execute(text("UPDATE bonus_lots SET left_minor = 1000 WHERE id = :lot"), {"lot": lot})
-        session.execute(text("UPDATE wallets SET bonus_minor = 1000"))
-        session.execute(text("UPDATE bonus_lots SET expires_at = now() WHERE id = :lot"), {"lot": lot})
-
-    left = []
-    for release in (None, first, second):
-        if release:
-            fail(row, release)
-        assert wallets.expire_due() == 1
-        left.append(lots_of(row.merchant_id, row.customer_id)[lot])
-
-    assert left == [500, 200, 0]
-    assert balances(row.merchant_id)["merchant:breakage"] == 1_000
+def test_bonus_that_expired_while_it_was_held_is_swept_after_the_release(row, order):
+    let_the_bonus_expire(row)
+    view = fail(row, order)
+    assert (view.wallet.bonus, triple(row)) == (0, (12_000, 3_600, 8_800))
+    assert [wallets.expire_due(), wallets.expire_due()] == [1, 0]
+    assert triple(row) == (12_000, 0, 8_800)
+    assert balances(row.merchant_id)["merchant:breakage"] == 3_600
 
 
 def test_a_customer_who_left_meanwhile_is_settled_like_everybody(row, order):
@@ -470,9 +451,7 @@ def test_giving_up_frees_everything_and_is_written_down(row, order):
     assert (triple(row), held(row)) == ((12_000, 3_600, 8_800), NOTHING)
     assert vouchers_of(row.merchant_id, row.customer_id)["voucher_soon"] == "ACTIVE"
     with transaction(row.merchant_id) as session:
-        audited = session.scalars(
-            select(AuditRow).where(AuditRow.action == "PAYMENT_CANCEL")
-        ).one()
+        audited = session.scalars(select(AuditRow).where(AuditRow.action == "PAYMENT_CANCEL")).one()
         event = session.scalars(select(OutboxEvent).order_by(OutboxEvent.id.desc())).first()
     assert (audited.operator_id, audited.details) == (
         "staff_clerk",
@@ -522,9 +501,7 @@ def test_a_hold_lives_until_its_time_and_no_longer(row, order):
     assert (triple(row), held(row)) == ((12_000, 3_600, 8_800), NOTHING)
     assert vouchers_of(row.merchant_id, row.customer_id)["voucher_soon"] == "ACTIVE"
     with transaction(row.merchant_id) as session:
-        audited = session.scalars(
-            select(AuditRow).where(AuditRow.action == "PAYMENT_EXPIRE")
-        ).one()
+        audited = session.scalars(select(AuditRow).where(AuditRow.action == "PAYMENT_EXPIRE")).one()
         event = session.scalars(select(OutboxEvent).order_by(OutboxEvent.id.desc())).first()
     assert (audited.role, audited.details["paymentTxnId"]) == ("SYSTEM", order)
     assert event.type == "PAYMENT_EXPIRED"
@@ -538,8 +515,6 @@ def test_one_hold_that_cannot_be_released_does_not_stop_the_others(row, order):
     with transaction(row.merchant_id) as session:
         session.execute(text("UPDATE wallets SET held_silver_minor = 0"))  # as a defect would
     for who, payment_id in ((row, order), (fine, other)):
-        from tests.factories.outside import let_time_pass
-
         let_time_pass(who, payment_id)
     assert payments.expire_due() == 1
     assert (state(row, order), state(fine, other)) == ("PENDING_EXTERNAL", "EXTERNAL_EXPIRED")

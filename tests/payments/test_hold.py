@@ -1,4 +1,4 @@
-"""An order that wallet and voucher do not cover: what they do cover is held until the rest comes."""
+"""An order that wallet and voucher do not cover: what they give is held until the rest comes."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -150,7 +150,14 @@ def start_web(app, tmp_path_factory) -> Iterator[Callable[..., Web]]:
             **{name: str(value) for name, value in settings.items()},
         }
         log = home / "web.log"
-        command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app:app"]
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-c",
+            str(ROOT / "gunicorn.conf.py"),
+            "app:app",
+        ]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command, env=environment, cwd=ROOT, stdout=output, stderr=output

@@ -111,6 +111,14 @@ def _list(shop: Shop) -> Sample:
     return Sample({"limit": "5", "query": shop.customer_phone, "userId": shop.customer})
 
 
+def _customer_code(shop: Shop) -> dict[str, str]:
+    return {"code": identity.own_code(shop.merchant_id, shop.customer).code}
+
+
+def _receipt_link(shop: Shop) -> dict[str, str]:
+    return {"token": payments.receipt_token(shop.merchant_id, shop.payment)}
+
+
 def nothing(_: Shop) -> Sample:
     return Sample()
 
@@ -123,9 +131,7 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "audit.audit_csv": nothing,
     "audit.audit_row": lambda shop: Sample(path=_audit_row(shop)),
     "customer_codes.own_code": nothing,
-    "customer_codes.resolve": lambda shop: Sample(
-        {"code": identity.own_code(shop.merchant_id, shop.customer).code}
-    ),
+    "customer_codes.resolve": lambda shop: Sample(_customer_code(shop)),
     "identity.code_page": nothing,
     "identity.create_customer": lambda _: Sample({"phone": NEW_PHONE, "displayName": "New"}),
     "identity.customers": _list,
@@ -155,6 +161,8 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "payments.quote": lambda shop: Sample(_order(shop)),
     "payments.retry_refund": lambda shop: Sample(path=_waiting_id(shop), refused=409),
     "payments.verify": lambda shop: Sample(_order(shop), key="k-verify"),
+    "receipts.receipt": lambda shop: Sample({"format": "a4"}, {"payment_id": shop.payment}),
+    "receipts.shared": lambda shop: Sample(path=_receipt_link(shop)),
     "realtime.connect": lambda shop: Sample({"merchantId": shop.merchant_id}, refused=426),
     "realtime.events": lambda _: Sample({"limit": "5"}),
     "realtime.events_for_apps": lambda _: Sample({"limit": "5"}),

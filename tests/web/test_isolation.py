@@ -12,7 +12,8 @@ from tests.factories.rows import digest
 from tests.web.samples import FACES, NAMES, Sample, sample_of, send
 from tests.web.shops import SAME, Shop
 
-# The same for everybody: about merchants as such, about the product, and of development only.
+# The same for everybody: about merchants as such, about the product, of development only, and
+# what a link opens for whoever was given it.
 PUBLIC = {
     "tenancy.catalog",
     "tenancy.exists",
@@ -20,6 +21,7 @@ PUBLIC = {
     "ops.metrics",
     "ops.openapi_document",
     "ops.outbox",
+    "receipts.shared",
     "sandbox.asked",
     "sandbox.decide",
 }
