@@ -40,6 +40,7 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 bench: $(VENV)/.dev ## print the figures of docs/performance.md again
 	@$(BIN)/python -m bench.verify
 	@$(BIN)/python -m bench.lists
+	@$(BIN)/python -m bench.sockets
 
 db: $(VENV)/.runtime ## bring the database to the newest migration
 	@$(BIN)/flask --app app db upgrade

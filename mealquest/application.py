@@ -72,7 +72,6 @@ def _connect(app: Flask, settings: Settings, db_url: str, admin_url: str, redis_
         "pool_size": settings.db_pool_max,
         "max_overflow": 0,
         "pool_timeout": 10,
-        "pool_pre_ping": True,
         "connect_args": connect_args,
     }
     app.config["MIGRATION_URL"] = admin_url

@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from mealquest.core.money import Currency
@@ -167,14 +168,30 @@ def _opened(role: str, merchants: frozenset[str]) -> Iterator[Session]:
     token = _scope.set(merchants)
     try:
         with Session(db.engine, expire_on_commit=False) as session:
-            with session.begin():
-                session.execute(_OPEN, _opening(role, merchants))
-                yield session
+            _open(session, role, merchants)
+            yield session
+            session.commit()
             bells = session.info.get("bells", ())
     finally:
         _scope.reset(token)
     for bell in bells:
         _ring(bell)
+
+
+def _open(session: Session, role: str, merchants: frozenset[str]) -> None:
+    """Begin on a connection that lives.
+
+    One from the pool may have died since. The first statement finds that out, SQLAlchemy drops all
+    connections of that age, and a new one is tried: no question has to be asked beforehand.
+    """
+    opening = _opening(role, merchants)
+    try:
+        session.execute(_OPEN, opening)
+    except DBAPIError as failure:
+        if not failure.connection_invalidated:
+            raise
+        session.rollback()
+        session.execute(_OPEN, opening)
 
 
 def _opening(role: str, merchants: frozenset[str]) -> dict[str, str]:
