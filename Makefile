@@ -53,8 +53,8 @@ lock: $(VENV)/.dev ## compile the pinned requirements from the .in files
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-dev.txt requirements-dev.in
 
 messages: $(VENV)/.dev ## collect and compile the translations
-	@$(BIN)/pybabel --quiet extract -F babel.cfg -k N_ -k lazy_gettext --sort-by-file --no-location --omit-header -o mealquest/translations/messages.pot .
-	@$(BIN)/pybabel --quiet update --ignore-obsolete --no-fuzzy-matching -i mealquest/translations/messages.pot -d mealquest/translations --omit-header
+	@$(BIN)/pybabel --quiet extract -F babel.cfg -k lazy_gettext --sort-by-file --no-location -o $(VENV)/messages.pot .
+	@$(BIN)/pybabel --quiet update --ignore-obsolete --no-fuzzy-matching --ignore-pot-creation-date -w 100 -i $(VENV)/messages.pot -d mealquest/translations
 	@$(BIN)/pybabel --quiet compile -d mealquest/translations
 
 clean: ## remove the virtual environment and the embedded engines' files

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, bindparam, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from mealquest.audit import queries
@@ -39,6 +39,14 @@ __all__ = [
 UTC_ZONE = ZoneInfo("UTC")
 
 
+_ADD = text(
+    """
+    INSERT INTO audit_log (merchant_id, id, action, status, role, operator_id, details, request_id)
+    VALUES (:merchant, :id, :action, :status, :role, :operator, :details, :request)
+    """
+).bindparams(bindparam("details", type_=JSONB))
+
+
 def record(
     session: Session,
     merchant_id: str,
@@ -49,16 +57,17 @@ def record(
 ) -> None:
     """Add a row that commits with the act it tells of."""
     session.execute(
-        insert(AuditRow).values(
-            merchant_id=merchant_id,
-            id=new_id("audit"),
-            action=action,
-            status=status,
-            role=by.role,
-            operator_id=by.subject,
-            details=details,
-            request_id=request_id.get(),
-        )
+        _ADD,
+        {
+            "merchant": merchant_id,
+            "id": new_id("audit"),
+            "action": action,
+            "status": status.value,
+            "role": by.role.value,
+            "operator": by.subject,
+            "details": details,
+            "request": request_id.get(),
+        },
     )
 
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Index, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Index, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mealquest.core.clock import iso_millis, utc_now
@@ -52,8 +52,16 @@ class Event:
 Subscribers = Mapping[str, tuple[Callable[[Event], None], ...]]
 
 
+_ADD = text(
+    """
+    INSERT INTO outbox_events (merchant_id, id, type, payload)
+    VALUES (:merchant_id, :id, :type, :payload)
+    """
+).bindparams(bindparam("payload", type_=JSONB))
+
+
 def publish(session: Session, merchant_id: str, kind: str, payload: dict[str, Any]) -> None:
-    session.execute(insert(OutboxEvent).values(row(merchant_id, kind, payload)))
+    session.execute(_ADD, row(merchant_id, kind, payload))
     after_commit_ring(session, BELL)
 
 

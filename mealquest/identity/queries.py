@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from mealquest.core.paging import Keyset, Order
@@ -71,25 +72,32 @@ def staff(
 
     `stays`: role and tokens of the person do not change before the transaction ends.
     """
-    query = select(*_PERSON).where(
-        Staff.merchant_id == merchant_id, Staff.id == staff_id, Staff.removed_at.is_(None)
+    named = {"merchant": merchant_id, "staff": staff_id, "session": session_id}
+    row = session.execute(_staff_query(bool(session_id), stays), named).one_or_none()
+    if row is None:
+        return None
+    return replace(_person(row), session_id=session_id, is_stale=bool(session_id and row[-1]))
+
+
+@cache
+def _staff_query(with_session: bool, stays: bool) -> Select[*tuple[Any, ...]]:
+    """Built once: every request of staff asks it."""
+    query: Select[*tuple[Any, ...]] = select(*_PERSON).where(
+        Staff.merchant_id == bindparam("merchant"),
+        Staff.id == bindparam("staff"),
+        Staff.removed_at.is_(None),
     )
-    if session_id:
+    if with_session:
         query = query.join(
             StaffSession,
             and_(
                 StaffSession.merchant_id == Staff.merchant_id,
                 StaffSession.staff_id == Staff.id,
-                StaffSession.id == session_id,
+                StaffSession.id == bindparam("session"),
                 StaffSession.ended_at.is_(None),
             ),
         ).add_columns(StaffSession.last_seen_at < func.now() - SEEN_EVERY)
-    if stays:
-        query = query.with_for_update(read=True, of=Staff)
-    row = session.execute(query).one_or_none()
-    if row is None:
-        return None
-    return replace(_person(row), session_id=session_id, is_stale=bool(session_id and row[-1]))
+    return query.with_for_update(read=True, of=Staff) if stays else query
 
 
 def staff_of(session: Session, wanted: list[Binding]) -> list[tuple[str, Person]]:

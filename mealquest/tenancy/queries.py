@@ -68,12 +68,13 @@ def everybody(session: Session) -> list[tuple[str, str, datetime]]:
     return [(row.id, row.name, row.created_at) for row in rows]
 
 
+_POLICY = select(
+    TenantPolicyRow.write_enabled, TenantPolicyRow.ws_enabled, TenantPolicyRow.limits
+).where(TenantPolicyRow.merchant_id == bindparam("merchant"))
+
+
 def policy(session: Session, merchant_id: str) -> TenantPolicy:
-    row = session.execute(
-        select(
-            TenantPolicyRow.write_enabled, TenantPolicyRow.ws_enabled, TenantPolicyRow.limits
-        ).where(TenantPolicyRow.merchant_id == merchant_id)
-    ).one_or_none()
+    row = session.execute(_POLICY, {"merchant": merchant_id}).one_or_none()
     if row is None:
         return TenantPolicy()
     limits = {operation: _limit(stored) for operation, stored in row.limits.items()}

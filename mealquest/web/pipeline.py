@@ -208,7 +208,7 @@ def _form_again(endpoint: Endpoint, known: Known, error: AppError) -> Response:
     _require_role(shown, known.principal)
     values = inputs.typed(known.path) if known.values is None else known.values
     call = Call(known.principal, known.principal.merchant_id or "", Face.PAGE)
-    result = shown.handler(call, inputs.checked(shown.input, values))
+    result = _handle(shown, call, inputs.checked(shown.input, values))
     view = result.view if isinstance(result, Reply) else result
     return respond.form_again(shown, call, view, FormState.refused(values, error), error)
 

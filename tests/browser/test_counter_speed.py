@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mealquest.core.clock import utc_now
-from mealquest.core.settings import DEV_JWT_SECRET
 from tests.browser.conftest import NARROW
 from tests.browser.pages import receipt
+from tests.product.running import JWT_SECRET
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 TABLET = {"width": 1024, "height": 768}
@@ -19,7 +19,7 @@ window.BarcodeDetector = class {
   async detect() { return window.inSight ? [{ rawValue: window.inSight }] : []; }
 };
 const canvas = document.createElement("canvas");
-canvas.getContext("2d").fillRect(0, 0, 9, 9);
+setInterval(() => canvas.getContext("2d").fillRect(0, 0, Math.random() * 99, 9), 50);
 navigator.mediaDevices.getUserMedia = async () => (window.film = canvas.captureStream(9));
 """
 REFUSED = CAMERA + (
@@ -32,7 +32,7 @@ def code_of(shop, user_id: str) -> str:
     """What the customer's app shows at this moment."""
     now = int(utc_now().timestamp())
     claims = {"role": "CUSTOMER", "merchantId": shop.merchant_id, "userId": user_id}
-    token = jwt.encode(claims | {"iat": now, "exp": now + 600}, DEV_JWT_SECRET, algorithm="HS256")
+    token = jwt.encode(claims | {"iat": now, "exp": now + 600}, JWT_SECRET, algorithm="HS256")
     headers = {"Authorization": f"Bearer {token}"}
     return shop.api.get("/api/customer/code", headers=headers).raise_for_status().json()["code"]
 
@@ -116,7 +116,7 @@ def test_a_receipt_goes_from_the_counter_to_the_customers_phone(open_page, shop,
     paid = shop._post("/api/payment/verify", {"userId": anna, "orderAmount": 52})
     page = open_page(phone=shop.phone, script=script)
     page.goto(f"/console/payments/{paid['paymentTxnId']}")
-    url = page.get_by_role("link", name=re.compile("/r/")).get_attribute("href")
+    url = page.locator(".mq-receipt-url a").get_attribute("href")
 
     phone = open_page(viewport=NARROW, script=script, theme="dark")
     phone.goto(url)

@@ -12,8 +12,11 @@ from tests.browser.shops import new_phone
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(
+    ("script", "viewport"),
+    [(True, WIDE), (False, NARROW), (True, NARROW)],
+    ids=["script", "no-script", "phone"],
+)
 def test_a_new_owner_opens_a_shop_and_takes_the_first_payment(open_page, script, viewport):
     page, phone = open_page(script=script, viewport=viewport), new_phone()
 

@@ -116,6 +116,7 @@ def _become_an_applicant(page: Page) -> None:
     page.wait_for_url("**/console/onboard")
 
 
+@pytest.mark.timeout(300)
 @languages
 def test_axe_finds_nothing_in_either_theme(walk, locale):
     found: list[str] = []
@@ -126,6 +127,7 @@ def test_axe_finds_nothing_in_either_theme(walk, locale):
     assert not found, "\n".join(found)
 
 
+@pytest.mark.timeout(300)
 @languages
 def test_a_phone_shows_every_page_whole_and_in_one_language(walk, locale):
     wide: list[str] = []

@@ -16,6 +16,7 @@ from mealquest.identity.errors import CustomerCodeRefused, UserNotFound
 from tests.factories.customers import make_customer
 from tests.factories.http import assert_problem, bearer, client_of, customer_token
 from tests.factories.merchants import make_merchant
+from tests.factories.throttles import count_here
 from tests.web.shops import Shop, open_shop
 
 KEY = b"k" * 32
@@ -248,7 +249,7 @@ def test_what_is_no_code_is_refused_in_words(client, shop, sent, error):
 
 
 def test_guessing_is_counted_for_each_credential(app, client, shop, monkeypatch):
-    monkeypatch.setattr(app.extensions["throttles"], "enabled", True)
+    count_here(app, monkeypatch)
     clerk, owner = (bearer(shop.tokens[role]) for role in (Role.CLERK, Role.OWNER))
 
     def guess(headers):

@@ -15,6 +15,7 @@ from tests.factories.customers import make_customer
 from tests.factories.http import Client, signed_in
 from tests.factories.merchants import make_merchant
 from tests.factories.requests import CLERK, keyed
+from tests.factories.throttles import count_here
 from tests.factories.wallet import make_wallet
 from tests.web.shops import Shop, open_shop
 
@@ -115,7 +116,7 @@ def test_a_code_that_nobody_shows_is_told_in_words(clerk):
 
 
 def test_guessing_at_the_counter_is_counted_searching_is_not(app, clerk, monkeypatch):
-    monkeypatch.setattr(app.extensions["throttles"], "enabled", True)
+    count_here(app, monkeypatch)
     for number in range(70):
         assert clerk.get(f"/console/counter?query=name{number}", headers=HTMX).status_code == 200
     guess = "/console/counter?query=MQ1.0000000000000000"

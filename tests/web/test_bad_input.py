@@ -32,19 +32,16 @@ JSON_VALUES = [
     "null",
     "true",
     "-1",
-    "0",
     "0.001",
     "1e400",
     "1e99999999",
     "9" * 31,
     "NaN",
-    "[]",
     '["a"]',
     '{"a":{}}',
     "[" * 500 + "]" * 500,
     '""',
     '"false"',
-    '"-5"',
     '"NaN"',
     '"1e99999999"',
     '"\\u0000"',
@@ -166,11 +163,12 @@ def test_a_field_with_the_wrong_value(client, shop, endpoint, face) -> None:
     attempts = Attempts(client, shop, endpoint, face)
 
     for field in attempts.fields:
-        if endpoint.mutates and face is Face.API:
-            for value in JSON_VALUES:
-                attempts.json(field, value)
-        # A page that is a face of a route was tried as the route; its HTML takes long to make.
-        for value in FORM_VALUES if face is Face.API or not endpoint.api else FORM_VALUES[2::3]:
+        as_json = endpoint.mutates and face is Face.API
+        for value in JSON_VALUES if as_json else ():
+            attempts.json(field, value)
+        # What was tried as JSON, or as the route that the page is a face of, needs fewer tries.
+        tried = as_json or (face is Face.PAGE and endpoint.api)
+        for value in FORM_VALUES[2::3] if tried else FORM_VALUES:
             attempts.form(field, value)
 
     attempts.end()

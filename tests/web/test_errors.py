@@ -5,7 +5,7 @@ import logging
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from mealquest.tenancy import service as tenancy
+from mealquest.web import pipeline
 from tests.factories.http import Client, assert_problem, bearer, client_of
 from tests.web.conftest import NOWHERE_DB, NOWHERE_REDIS
 
@@ -131,13 +131,13 @@ def test_a_page_that_is_not_there_is_a_page(client) -> None:
 
 @pytest.fixture
 def broken(monkeypatch):
-    """Make the public catalog fail in a given way."""
+    """Make every handler fail in a given way."""
 
     def breaks(failure: Exception) -> None:
-        def fail() -> None:
+        def fail(*_args: object) -> None:
             raise failure
 
-        monkeypatch.setattr(tenancy, "catalog", fail)
+        monkeypatch.setattr(pipeline, "_handle", fail)
 
     return breaks
 
@@ -166,11 +166,8 @@ def test_a_database_that_is_away_is_said_to_be(client, broken, caplog) -> None:
     assert "db.internal" not in answer.text
 
 
-def test_a_page_that_breaks_says_so_to_a_person(app, client, shop, owner, monkeypatch) -> None:
-    def fail(*_args: object, **_options: object) -> None:
-        raise RuntimeError(SECRET)
-
-    monkeypatch.setattr("mealquest.payments.views.service.today", fail)
+def test_a_page_that_breaks_says_so_to_a_person(client, shop, owner, broken) -> None:
+    broken(RuntimeError(SECRET))
 
     answer = client.get("/console/", headers=owner)
 
@@ -181,14 +178,14 @@ def test_a_page_that_breaks_says_so_to_a_person(app, client, shop, owner, monkey
 
 
 def test_pages_of_a_person_say_it_too_when_the_database_is_away(
-    app, client, shop, owner, monkeypatch
+    client, shop, owner, broken, monkeypatch
 ) -> None:
     """The error page asks the database nothing, or it would break as well."""
 
     def away(*_args: object, **_options: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception("away"))
 
-    monkeypatch.setattr("mealquest.payments.views.service.today", away)
+    broken(OperationalError("SELECT 1", {}, Exception("away")))
     monkeypatch.setattr("mealquest.web.look.tenancy.settings_of", away)
 
     for headers in (owner, owner | {"HX-Request": "true"}):
@@ -198,13 +195,9 @@ def test_pages_of_a_person_say_it_too_when_the_database_is_away(
 
 
 def test_a_form_is_answered_when_its_page_breaks_as_well(
-    app, client: Client, shop, owner, monkeypatch
+    client: Client, shop, owner, broken
 ) -> None:
-    def fail(*_args: object, **_options: object) -> None:
-        raise RuntimeError(SECRET)
-
-    monkeypatch.setattr("mealquest.wallet.views.service.top_up", fail)
-    monkeypatch.setattr("mealquest.wallet.views.service.customer_detail", fail)
+    broken(RuntimeError(SECRET))
 
     answer = client.post(
         f"/console/customers/{shop.customer}/top-ups",

@@ -231,10 +231,10 @@ def test_a_failed_act_is_on_record(client, shop, rows, owner, body, error) -> No
 
 
 def test_an_error_of_ours_is_on_record_as_a_failure(client, shop, rows, owner, monkeypatch) -> None:
-    def fail(*_args: object, **_options: object) -> None:
+    def fail(*_args: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("mealquest.identity.views.service.find_or_create_customer", fail)
+    monkeypatch.setattr("mealquest.web.pipeline._handle", fail)
 
     client.post("/api/customers", json={"phone": "+8613912345678"}, headers=owner)
 
