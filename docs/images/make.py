@@ -29,6 +29,7 @@ def main() -> None:
             )
             sign_in(page, OWNER)
             at_the_counter(page, "u_fixture_001", "52").wait_for()
+            page.locator("#quote:not(.is-stale)").wait_for()
             page.screenshot(path=HERE / "counter.png")
             browser.close()
         finally:

@@ -129,7 +129,8 @@ def _finish(response: Response) -> Response:
     seconds = time.perf_counter() - g.get("began", time.perf_counter())
     telemetry.requests_total.inc()
     method = request.method if request.method in METHODS else "other"
-    telemetry.requests_by_path.labels(rule, method, response.status_code).inc()
+    status = 101 if g.get("is_socket") else response.status_code
+    telemetry.requests_by_path.labels(rule, method, status).inc()
     if not g.get("is_socket"):  # which lasts as long as somebody listens
         telemetry.request_seconds.labels(rule).observe(seconds)
     if response.status_code >= 400:
@@ -138,7 +139,7 @@ def _finish(response: Response) -> Response:
         "request",
         method=method,
         route=rule,
-        status=response.status_code,
+        status=status,
         ms=round(seconds * 1000, 1),
     )
     https = request.is_secure and response.status_code < 500

@@ -2,7 +2,7 @@ from datetime import timedelta
 from threading import Event
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import func, text, update
 
 from mealquest.core import db, idempotency
 from mealquest.core.db import platform_transaction, transaction
@@ -135,3 +135,14 @@ def test_keys_are_kept_ninety_days():
     assert idempotency.purge_old() == 0
     assert take("m_a", request_of(key="young"), number=0).number == 89
     assert take("m_a", request_of(key="old"), number=0).number == 0
+
+
+def test_an_answer_is_stored_without_a_look_at_the_merchants_other_keys():
+    """Also while the table's statistics are old, as when the shop takes its first payments."""
+    for number in range(300):
+        take("m_a", request_of(key=f"k-{number}"), number=number)
+    with transaction("m_a") as session:
+        session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        values = {"merchant": "m_a", "actor": "a", "route": "r", "key": "k", "answer": "{}"}
+        plan = session.scalars(text(f"EXPLAIN {idempotency._STORE.text}"), values).all()
+    assert any("pk_idempotency_keys" in line for line in plan), plan

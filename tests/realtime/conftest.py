@@ -77,10 +77,10 @@ class Web:
         )
         return [int(word) for word in found.stdout.split()]
 
-    def stop(self) -> float:
-        """SIGTERM; returns the seconds until it was gone."""
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        """Returns the seconds until it was gone."""
         began = time.monotonic()
-        self.process.terminate()
+        self.process.send_signal(number)
         self.process.wait(20)
         return time.monotonic() - began
 

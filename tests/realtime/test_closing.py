@@ -20,6 +20,8 @@ from tests.realtime.conftest import eventually, kill_hard, publish, tell, token_
 
 pytestmark = pytest.mark.usefixtures("app")
 
+STOP_S = 10  # what the whole product may take, also on a machine that is busy
+
 
 def online(web, shop) -> int:
     return web.get("/api/ws/status", shop.manager)[1]["onlineCount"]
@@ -99,16 +101,17 @@ def test_the_limit_can_be_set(start_web, shop, connect):
 # --- the end of a process -------------------------------------------------------------------
 
 
-def test_sigterm_sends_clients_away_at_once(start_web, shop, connect):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_ends_sends_its_clients_away_at_once(start_web, shop, connect, number):
     web = start_web(MQ_WEB_WORKERS=2)
     clients = [connect(web, token=shop.owner) for _ in range(20)]
     took: list[float] = []
-    stopping = threading.Thread(target=lambda: took.append(web.stop()))
+    stopping = threading.Thread(target=lambda: took.append(web.stop(number)))
     stopping.start()
     for client in clients:
         assert client.closing(5) == (1012, "RESTARTING")
     stopping.join()
-    assert took[0] < 4
+    assert took[0] < STOP_S
 
 
 def test_sigterm_does_not_wait_for_clients_that_hang(start_web, shop, connect):
@@ -116,7 +119,7 @@ def test_sigterm_does_not_wait_for_clients_that_hang(start_web, shop, connect):
     for _ in range(5):
         connect(web, hurried=False, token=shop.owner)
     tell(shop.id, *[{"filler": "x" * 40_000} for _ in range(20)])
-    assert web.stop() < 6
+    assert web.stop() < STOP_S
 
 
 def test_a_stopped_process_counts_no_more(start_web, web, shop, connect):

@@ -77,3 +77,16 @@ def test_what_is_compiled_is_what_is_written(catalogue):
         else:
             for count in (1, 2):
                 assert compiled.ngettext(*message.id, count) == strings(message)[0], ADVICE
+
+
+def test_every_reader_gets_words_and_sums_in_their_own_language(client):
+    """Whoever came first: a template that is compiled once must not keep one language's sums."""
+    for locale, heading, sum_ in (
+        ("en", "See every cent explained.", "CNY 52.00"),
+        ("zh_Hans", "每一分钱都清楚。", "¥52.00"),
+        ("en", "See every cent explained.", "CNY 52.00"),
+    ):
+        client.set_cookie("mq_locale", locale)
+        page = client.get("/").text
+        assert heading in page
+        assert sum_ in page
