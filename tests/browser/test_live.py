@@ -78,9 +78,10 @@ def test_without_a_socket_the_page_asks_now_and_then(open_page, shop, customer):
 
 def test_a_page_with_nothing_to_renew_opens_no_socket(open_page, shop):
     page, opened = open_page(phone=shop.phone), []
+    page.goto("/console/customers")  # away from the home page, which opens one
     page.on("websocket", lambda ws: opened.append(ws.url))
-    page.goto("/console/customers")
-    page.wait_for_load_state("networkidle")
+    page.reload(wait_until="networkidle")
+    expect(page.locator("html[data-live-state=off]")).to_be_attached()
     assert opened == []
 
 
