@@ -20,11 +20,12 @@ except ConfigurationError as wrong:
     sys.exit(str(wrong))
 
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_own_metrics = None
 if _METRICS not in os.environ:
-    _own = _settings.data_dir.absolute() / f"metrics-{_settings.port}"
-    shutil.rmtree(_own, ignore_errors=True)  # an earlier run's counters are not added to ours
-    _own.mkdir(parents=True)
-    os.environ[_METRICS] = str(_own)
+    _own_metrics = _settings.data_dir.absolute() / f"metrics-{_settings.port}"
+    shutil.rmtree(_own_metrics, ignore_errors=True)  # counters of a run that was killed
+    _own_metrics.mkdir(parents=True)
+    os.environ[_METRICS] = str(_own_metrics)
 
 # From here on, for the metrics look at the environment when they are imported. What is imported
 # here once is shared by all workers.
@@ -48,6 +49,10 @@ keepalive = 15
 max_requests = 0
 accesslog = None  # the application logs each request once, without personal data
 loglevel = "warning"
+logconfig_dict = {  # its own few lines go the way of all others, as JSON
+    "root": {"level": "WARNING", "handlers": []},
+    "loggers": {"gunicorn.error": {"level": "WARNING", "propagate": True}},
+}
 control_socket_disable = True
 
 
@@ -57,11 +62,14 @@ def on_starting(server):
     try:
         _engines.enter_context(launch.engines(_settings, start=False))
     except launch.CANNOT_START as failure:
+        on_exit(server)
         sys.exit(launch.explain(failure))
 
 
 def on_exit(server):
     _engines.close()
+    if _own_metrics:
+        shutil.rmtree(_own_metrics, ignore_errors=True)
 
 
 def post_worker_init(worker):

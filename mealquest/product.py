@@ -72,6 +72,10 @@ class Product:
         """Where the children's log lines go; in production to our own standard error."""
         return self.home / "logs" / "mealquest.log" if self.settings.is_development else None
 
+    @property
+    def _metrics(self) -> Path:
+        return self.home / "metrics"
+
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._ask_to_stop)
@@ -82,6 +86,7 @@ class Product:
             app = self._application(found)
             supervisor = self._supervisor(listener)
             # What is registered last ends first: no new requests, no processes, no engines.
+            stack.callback(shutil.rmtree, self._metrics, ignore_errors=True)
             stack.callback(supervisor.stop, STOP_S)
             stack.callback(listener.close)
             stack.callback(remove_endpoints, self.home)
@@ -147,7 +152,7 @@ class Product:
             "MQ_DATA_DIR": str(self.home),
             "MQ_LISTEN_FD": str(listener.fileno()),
             "PORT": str(self.settings.port),
-            "PROMETHEUS_MULTIPROC_DIR": str(_emptied(self.home / "metrics")),
+            "PROMETHEUS_MULTIPROC_DIR": str(_emptied(self._metrics)),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])),
         }
         children = _children(listener, with_worker=self.settings.run_worker)

@@ -321,6 +321,10 @@ def hold_the_voucher(row) -> None:
     assert bare.status == "PENDING_EXTERNAL"
 
 
+def hold_the_money(row) -> None:
+    assert ask(row, 400, voucher_id="NONE").status == "PENDING_EXTERNAL"
+
+
 def let_the_voucher_expire(row) -> None:
     with transaction(row.merchant_id) as session:
         session.execute(text("UPDATE vouchers SET expires_at = now() WHERE id = 'voucher_soon'"))
@@ -338,6 +342,7 @@ def let_the_bonus_expire(row) -> None:
         spend_some,
         use_the_voucher,
         hold_the_voucher,
+        hold_the_money,
         let_the_voucher_expire,
         let_the_bonus_expire,
     ],

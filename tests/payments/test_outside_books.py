@@ -395,7 +395,7 @@ ACTS = st.sampled_from([*OFTEN, *GIVEN]).flatmap(
 @settings(
     deadline=None,
     derandomize=True,
-    max_examples=150,
+    max_examples=80,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(ACTS, min_size=15, max_size=40))

@@ -75,8 +75,9 @@ def test_another_shops_people_get_nowhere_with_our_ids(
 
     theirs = sample.path.keys() - {"staff_id"}  # ids of staff are the same in every shop
     for role in (Role.OWNER, Role.CUSTOMER):
-        for attempt in attempts(sample, shop):
-            headers = bearer(stranger.tokens[role])
+        may_call = not endpoint.roles or role in endpoint.roles
+        headers = bearer(stranger.tokens[role])
+        for attempt in attempts(sample, shop) if may_call else [sample]:
             answer = send(client, endpoint, face, attempt, shop, headers=headers)
             assert_nothing_of(shop, answer)
             if theirs and endpoint.full_name not in LENIENT:
