@@ -14,6 +14,12 @@ def anna(shop) -> str:
     return shop.add_customer("Anna", amount=200)
 
 
+def reload(page) -> None:
+    """As the browser's button, once the page before has come to rest."""
+    page.wait_for_load_state("networkidle")
+    page.reload()
+
+
 @both
 def test_a_double_click(open_page, shop, anna, script):
     page = open_page(script=script, phone=shop.phone)
@@ -31,7 +37,7 @@ def test_loading_the_receipt_again(open_page, shop, anna, script):
     at_the_counter(page, anna, "52").click()
     expect(receipt(page)).to_contain_text("Paid")
 
-    page.reload()
+    reload(page)
 
     expect(receipt(page)).to_contain_text("Paid")
     assert shop.amounts_taken() == [52]
@@ -44,7 +50,7 @@ def test_going_back_to_the_counter(open_page, shop, anna, script):
     expect(receipt(page)).to_contain_text("Paid")
 
     page.go_back()
-    page.reload()
+    reload(page)
 
     expect(page.get_by_text("Taken already")).to_be_visible()
     expect(page.locator(".mq-take")).to_have_count(0)
@@ -59,7 +65,7 @@ def test_loading_the_counter_again_before_taking(open_page, shop, anna, script):
     at_the_counter(page, anna, "52")
     before = page.url
 
-    page.reload()
+    reload(page)
 
     assert page.url == before
     assert shop.payments() == []

@@ -97,6 +97,8 @@ def test_somebody_without_the_right_to_the_page_is_not_shown_it(client, shop) ->
     answer = client.post("/console/payments", data=fields, headers=own)
 
     assert answer.status_code == 400
+    assert "data-error-summary" not in answer.text
+    assert 'name="amount"' not in answer.text
     assert "Alpha Twin" not in answer.text
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
+from pydantic.alias_generators import to_camel
 
 from mealquest.web.frame import Face
 from tests.web.samples import ENDPOINTS, sample_of, send
@@ -57,6 +58,8 @@ def test_a_route_says_what_it_takes_and_answers(document, endpoint) -> None:
     assert len(parameters) == len(set(parameters))
     in_path = re.findall(r"<(\w+)>", endpoint.api)
     assert [name for place, name in parameters if place == "path"] == in_path
+    in_query = {name for place, name in parameters if place == "query"}
+    assert not in_query & {to_camel(name) for name in in_path}
     assert operation["summary"]
     assert "application/problem+json" in operation["responses"]["default"]["content"]
     for status in (endpoint.status, *endpoint.also):

@@ -178,7 +178,8 @@ def test_redis_is_used_again_when_it_is_back(monkeypatch, redis_url, app) -> Non
     redis = Redis.from_url(redis_url)
     where = redis.connection_pool.connection_kwargs
     port, limit = free_port(), parse("2/minute")
-    limits = Throttles(f"redis://127.0.0.1:{port}/{where['db']}", enabled=True)
+    secret = f":{where['password']}@" if where.get("password") else ""
+    limits = Throttles(f"redis://{secret}127.0.0.1:{port}/{where['db']}", enabled=True)
 
     assert limits.hit(limit, "away")
     assert not redis.keys("*away*")
@@ -194,7 +195,8 @@ def test_redis_that_was_away_is_left_alone_for_a_while(monkeypatch, redis_url, a
     redis = Redis.from_url(redis_url)
     where = redis.connection_pool.connection_kwargs
     port, limit = free_port(), parse("2/minute")
-    limits = Throttles(f"redis://127.0.0.1:{port}/{where['db']}", enabled=True)
+    secret = f":{where['password']}@" if where.get("password") else ""
+    limits = Throttles(f"redis://{secret}127.0.0.1:{port}/{where['db']}", enabled=True)
 
     assert limits.hit(limit, "away")
     with Relay(port, (where["host"], where["port"])):
