@@ -44,6 +44,14 @@ FEATURES = (
     ops,
 )
 
+# A database host that is gone without a word is given up in half a minute, not in hours.
+VANISHED = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
 
 def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: str) -> Flask:
     """The application over one database and one Redis, which the caller has found or started."""
@@ -64,7 +72,7 @@ def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: st
 
 
 def _connect(app: Flask, settings: Settings, db_url: str, admin_url: str, redis_url: str) -> None:
-    connect_args = {"application_name": "mealquest", "connect_timeout": 5}
+    connect_args = {"application_name": "mealquest", "connect_timeout": 5, **VANISHED}
     if settings.db_schema != "public":
         connect_args["options"] = f"-csearch_path={settings.db_schema}"
     app.config["SQLALCHEMY_DATABASE_URI"] = database.sqlalchemy_url(db_url)

@@ -14,6 +14,10 @@ def _or_none(value: str) -> str | None:
     return value or None
 
 
+def _is_yes(value: Any) -> bool:
+    return str(value).lower() in {"yes", "true"}
+
+
 OptionalLine = Annotated[Line, AfterValidator(_or_none)] | None
 OptionalStatus = Annotated[PaymentStatus | None, BeforeValidator(lambda value: value or None)]
 
@@ -71,10 +75,14 @@ class PaymentIdForm(Input):
 
 
 class PaymentsForm(ListForm):
-    """Filters of the list; the days are the merchant's, both inclusive."""
+    """Filters of the list; the days are the merchant's, both inclusive.
+
+    `going_back`: outside money of theirs is on its way back to the customer.
+    """
 
     status: OptionalStatus = None
     user_id: OptionalText = None
     from_day: OptionalDay = None
     to_day: OptionalDay = None
+    going_back: Annotated[bool, BeforeValidator(_is_yes)] = False
     order: OptionalOrder = Order.NEWEST

@@ -15,13 +15,17 @@ from mealquest.payments.queries import FACTS, PaymentFacts, facts_of
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which payments: from `since` on and before `until`; None leaves a filter out."""
+    """Which payments: from `since` on and before `until`; None leaves a filter out.
+
+    `going_back`: only those with outside money that is not back at the customer yet.
+    """
 
     customer_id: str | None = None
     status: PaymentStatus | None = None
     since: datetime | None = None
     until: datetime | None = None
     order: Order = Order.NEWEST
+    going_back: bool = False
 
 
 # Parameter of the statement -> the condition that needs it.
@@ -30,6 +34,9 @@ _CONDITIONS = {
     "since": " AND p.created_at >= :since",
     "until": " AND p.created_at < :until",
 }
+_GOING_BACK = """
+       AND EXISTS (SELECT FROM gateway_refunds r WHERE r.merchant_id = p.merchant_id
+                      AND r.payment_id = p.id AND r.state <> 'DONE')"""
 _AFTER = {
     Order.NEWEST: " AND (p.created_at, p.id) < (:moment, :id)",
     Order.OLDEST: " AND (p.created_at, p.id) > (:moment, :id)",
@@ -50,7 +57,9 @@ def page(
         "until": wanted.until,
     }
     values = {name: value for name, value in given.items() if value is not None}
-    statement = _statement(tuple(values), wanted.status, after is not None, wanted.order)
+    statement = _statement(
+        tuple(values), wanted.status, after is not None, wanted.order, wanted.going_back
+    )
     if after is not None:
         values |= {"moment": after.moment, "id": after.id}
     rows = session.execute(statement, {**values, "merchant": merchant_id, "limit": limit})
@@ -59,10 +68,15 @@ def page(
 
 @cache
 def _statement(
-    given: tuple[str, ...], status: PaymentStatus | None, continues: bool, order: Order
+    given: tuple[str, ...],
+    status: PaymentStatus | None,
+    continues: bool,
+    order: Order,
+    going_back: bool,
 ) -> TextClause:
     """The state is written out, so that the planner sees which index holds it."""
     conditions = "".join(_CONDITIONS[name] for name in given)
     if status:
         conditions += f" AND p.status = '{status.value}'"
+    conditions += _GOING_BACK * going_back
     return text(FACTS + conditions + _AFTER[order] * continues + _IN_ORDER[order])

@@ -73,6 +73,7 @@ def _page(
             since=days.since,
             until=days.until,
             order=form.order,
+            going_back=form.going_back,
         )
         found = list_queries.page(session, merchant_id, wanted, after, limit + 1)
     return cut(found, limit, lambda facts: Keyset(facts.created_at, facts.id).encode())

@@ -229,7 +229,7 @@ class AttentionView(View):
     """How much of what waits for somebody: counts of rows that a list shows."""
 
     waiting: int  # payments that wait for outside money
-    going_back: int  # outside money that must be returned
+    going_back: int  # payments whose outside money is not back at the customer yet
     failed: int  # payments that were not paid outside, within a day
     expiring_vouchers: int  # active ones that expire within three days
     blocked: int  # acts that a policy held back, within a day

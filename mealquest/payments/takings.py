@@ -66,9 +66,15 @@ _OPEN = text(
     """
     SELECT status, count(*) FROM payments
      WHERE merchant_id = :merchant
-       AND (status IN ('PENDING_EXTERNAL', 'EXTERNAL_REFUND_DUE')
+       AND (status = 'PENDING_EXTERNAL'
             OR (status IN ('EXTERNAL_FAILED', 'EXTERNAL_EXPIRED') AND created_at >= :since))
      GROUP BY status
+    """
+)
+_GOING_BACK = text(
+    """
+    SELECT count(DISTINCT payment_id) FROM gateway_refunds
+     WHERE merchant_id = :merchant AND state <> 'DONE'
     """
 )
 
@@ -150,7 +156,7 @@ def _attention(session: Session, merchant_id: str, now: datetime) -> AttentionVi
     open_ones = {PaymentStatus(row[0]): row[1] for row in session.execute(_OPEN, values)}
     return AttentionView(
         waiting=open_ones.get(PaymentStatus.PENDING_EXTERNAL, 0),
-        going_back=open_ones.get(PaymentStatus.EXTERNAL_REFUND_DUE, 0),
+        going_back=session.execute(_GOING_BACK, values).scalar_one(),
         failed=open_ones.get(PaymentStatus.EXTERNAL_FAILED, 0)
         + open_ones.get(PaymentStatus.EXTERNAL_EXPIRED, 0),
         expiring_vouchers=wallets.expiring_vouchers(session, merchant_id, now + SOON),

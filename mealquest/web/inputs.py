@@ -52,9 +52,7 @@ def typed(path: dict[str, Any]) -> dict[str, Any]:
 
 
 def _under(path: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
-    named = {to_camel(name): value for name, value in path.items()}
-    overruled = {*path, *named}  # a field may be sent by either name; the path wins over both
-    return {name: value for name, value in sent.items() if name not in overruled} | named
+    return sent | {to_camel(name): value for name, value in path.items()}
 
 
 def is_form() -> bool:

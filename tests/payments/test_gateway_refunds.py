@@ -15,6 +15,7 @@ from mealquest.core.errors import Conflict, NotFound
 from mealquest.payments import gateway as edge
 from mealquest.payments import refunds
 from mealquest.payments import service as payments
+from mealquest.payments.forms import PaymentsForm
 from tests.factories.outside import ask, balances, held, let_time_pass, pay, signed
 from tests.factories.requests import CLERK, MANAGER, OWNER, customer
 from tests.factories.threads import run_together
@@ -227,3 +228,18 @@ def test_the_job_ends_holds_before_it_sends(row, gateway):
     owe_back(owed)
     assert job.settle() == "expired 1, refunds 1"
     assert held(row) == (0, 0, 0)
+
+
+def test_the_owner_is_told_of_money_that_is_not_back_yet_and_finds_it(row, gateway):
+    payment_id = owe_back(row)
+    ask(row, 500)
+    form = PaymentsForm.model_validate({"goingBack": "yes"})
+
+    def told() -> tuple[int, list[str]]:
+        listed = payments.listed(row.merchant_id, form, OWNER).items
+        attention = payments.desk(row.merchant_id).attention
+        return attention.going_back, [payment.payment_txn_id for payment in listed]
+
+    assert told() == (1, [payment_id])
+    payments.send_due()
+    assert told() == (0, [])
