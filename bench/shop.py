@@ -234,9 +234,13 @@ def _copy(
 
 def _cpu(process: psutil.Process) -> float:
     """Of the process and its children, those that have ended too."""
-    times = process.cpu_times()
+    try:
+        times = process.cpu_times()
+        children = process.children()
+    except psutil.NoSuchProcess:  # an autovacuum worker comes and goes
+        return 0.0
     ended = times.children_user + times.children_system
-    return sum(map(_cpu, process.children()), times.user + times.system + ended)
+    return sum(map(_cpu, children), times.user + times.system + ended)
 
 
 def _order(customer: int) -> dict[str, Any]:

@@ -100,20 +100,3 @@ def test_files_are_there_to_be_read_only(client) -> None:
     for verb in ("POST", "PUT", "DELETE"):
         assert client.open(CSS, method=verb).status_code == 405
     assert client.head(CSS).headers["Content-Type"] == "text/css; charset=utf-8"
-
-
-def test_asking_for_files_that_are_not_there_costs_no_memory(app) -> None:
-    """A name that is made up is not remembered."""
-    import gc
-
-    from tests.factories.http import client_of
-
-    client = client_of(app)
-    client.get("/static/warm.css")
-    gc.collect()
-    before = len(gc.get_objects())
-    for number in range(200):
-        client.get(f"/static/made-up-{number}.css")
-    gc.collect()
-
-    assert len(gc.get_objects()) - before < 200

@@ -175,6 +175,7 @@ def test_without_redis_a_process_counts_for_itself(another, shop) -> None:
 
 def test_redis_is_used_again_when_it_is_back(monkeypatch, redis_url, app) -> None:
     monkeypatch.setattr(throttle, "RETRY_REDIS_S", 0.0)
+    monkeypatch.setattr(throttle, "ANSWER_S", 20)
     redis = Redis.from_url(redis_url)
     where = redis.connection_pool.connection_kwargs
     port, limit = free_port(), parse("2/minute")
@@ -192,6 +193,7 @@ def test_redis_is_used_again_when_it_is_back(monkeypatch, redis_url, app) -> Non
 
 def test_redis_that_was_away_is_left_alone_for_a_while(monkeypatch, redis_url, app) -> None:
     """Or every request would wait for it in vain."""
+    monkeypatch.setattr(throttle, "RETRY_REDIS_S", 3600)
     redis = Redis.from_url(redis_url)
     where = redis.connection_pool.connection_kwargs
     port, limit = free_port(), parse("2/minute")
