@@ -72,7 +72,7 @@ def test_the_whole_product_runs_on_them_even_for_a_superuser_under_row_level_sec
     start, theirs, tmp_path
 ):
     home = tmp_path / "data"
-    product = start(home, **theirs.settings("shop")).ready()
+    product = start(home, MQ_RUN_WORKER=0, **theirs.settings("shop")).ready()
 
     assert product.out.count("yours") == 2
     assert not (home / "postgres").exists()

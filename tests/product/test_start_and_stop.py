@@ -39,7 +39,7 @@ def test_one_command_makes_a_working_product_of_nothing_and_leaves_nothing_runni
 
 
 def test_the_terminal_shows_one_screen_and_the_log_the_rest(start, home):
-    product = start(home).ready()
+    product = start(home, MQ_RUN_WORKER=0).ready()
     for _ in range(20):
         assert product.answers()
 
@@ -58,7 +58,7 @@ def test_the_terminal_shows_one_screen_and_the_log_the_rest(start, home):
 
 def test_ctrl_c_finishes_the_requests_in_hand(start, home):
     """A terminal sends SIGINT to the whole process group."""
-    product = start(home).ready()
+    product = start(home, MQ_RUN_WORKER=0).ready()
     answers = []
     with product.client() as client:
         taking = threading.Thread(target=lambda: answers.append(product.verify(client)))
