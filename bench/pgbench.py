@@ -22,7 +22,7 @@ def script_of(shop: Shop) -> str:
     """Every transaction of one verify, for a random customer and under ids of its own."""
     lines = [f"\\set customer random(1, {CUSTOMERS})", "\\set id random(1, 9000000000000000000)"]
     with shop.database() as connection:
-        for statements in shop.one_verify():
+        for statements in shop.one_verify:
             lines.append("BEGIN;")
             for statement, values in statements:
                 lines.append(_rendered(connection, statement, values) + ";")
@@ -79,9 +79,9 @@ def _text(value: str) -> str:
     if whole := _ID.fullmatch(value):
         return f"('{whole['kind']}_' || :id)::text"
     mine = f"{PREFIX}{CUSTOMERS}"
-    if mine in value and not value.lstrip().startswith("{"):
-        before, _, after = value.partition(mine)
-        return f"('{before}{PREFIX}' || :customer || '{after}')::text"
+    if mine in value and not value.startswith("{"):
+        before, _, after = (_without_colons(f"'{part}'") for part in value.partition(mine))
+        return f"({before} || '{PREFIX}' || :customer || {after})::text"
     return _without_colons(f"'{value}'")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,12 @@ class Shop:
             connection.execute("SET ROLE mealquest_platform")
             yield connection
 
+    @cached_property
     def one_verify(self) -> list[list[tuple[str, Any]]]:
-        """The statements of one verify with their values, by transaction."""
+        """The statements of one verify with their values, by transaction.
+
+        Of the first one under its key: the second would be a replay, which is another road.
+        """
         seen: list[list[tuple[str, Any]]] = []
 
         def begin(_: Any) -> None:
@@ -115,6 +120,13 @@ class Shop:
                     connection.execute(_copy(connection, table, told_apart_by), names)
         with psycopg.connect(self.endpoints["admin_db_url"], autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
+
+    def settle(self) -> None:
+        """Take the events that wait as delivered, so that no run pays for the one before it."""
+        with self.database() as connection:
+            connection.execute(
+                "UPDATE outbox_events SET delivered_at = now() WHERE delivered_at IS NULL"
+            )
 
     def cpu_seconds(self) -> dict[str, float]:
         """What the processes of the product have used so far, by what they are."""

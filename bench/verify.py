@@ -55,7 +55,7 @@ def _processor() -> str:
 
 
 def _print_statements(shop: Shop) -> None:
-    counts = [len(statements) for statements in shop.one_verify()]
+    counts = [len(statements) for statements in shop.one_verify]
     print(f"statements of one verify, by transaction: {counts}, beside BEGIN and COMMIT\n")
 
 
@@ -84,6 +84,7 @@ def _best(shop: Shop, clients: int, seconds: int, runs: int) -> Result:
 
 
 def _run(shop: Shop, clients: int, seconds: int) -> Result:
+    shop.settle()
     before = shop.cpu_seconds()
     result = drive(shop.address, shop.requests(), clients, seconds)
     result.cpu |= {name: used - before[name] for name, used in shop.cpu_seconds().items()}
