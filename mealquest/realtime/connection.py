@@ -95,7 +95,8 @@ class LiveSocket:
 
     def push(self, seq: int, frame: str) -> None:
         self._waiting.append((seq, frame))
-        if len(self._waiting) > MOST_WAITING:
+        if len(self._waiting) > MOST_WAITING and self._reason is None:
+            log.info("socket lags", merchant_id=self.viewer.merchant_id, seq=seq)
             self.end(Reason.TOO_SLOW)
         self._wake()
 

@@ -1,13 +1,13 @@
 """Keeping events: numbered once, in the order of commits, shown to whom they concern."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from jobs import housekeeping
 from jobs import outbox as relay_job
 from mealquest.core import outbox
 from mealquest.core.clock import utc_now
-from mealquest.core.db import transaction
+from mealquest.core.db import db, transaction
 from mealquest.core.outbox import Event
 from mealquest.core.principal import Principal, Role
 from mealquest.realtime import service
@@ -41,17 +41,61 @@ def an_event(merchant_id: str, event_id: str) -> Event:
 def test_an_event_told_twice_is_numbered_once():
     merchant_id = make_merchant()
     for event_id in ("evt_1", "evt_2", "evt_1", "evt_2", "evt_3"):
-        service.keep(an_event(merchant_id, event_id))
+        service.keep([an_event(merchant_id, event_id)])
     assert kept(merchant_id) == [(1, "evt_1"), (2, "evt_2"), (3, "evt_3")]
 
 
 def test_told_twice_at_once_it_is_numbered_once_and_no_number_is_lost(app):
     merchant_id = make_merchant()
     events = [an_event(merchant_id, f"evt_{n % 5}") for n in range(20)]
-    run_together(app, [lambda e=e: service.keep(e) for e in events])
+    run_together(app, [lambda e=e: service.keep([e]) for e in events])
     rows = kept(merchant_id)
     assert [seq for seq, _ in rows] == [1, 2, 3, 4, 5]
     assert {event_id for _, event_id in rows} == {f"evt_{n}" for n in range(5)}
+
+
+def test_batches_that_overlap_are_numbered_in_their_order_without_a_hole(app):
+    merchant_id = make_merchant()
+    events = [an_event(merchant_id, f"evt_{n:02}") for n in range(30)]
+    batches = [events[first : first + 12] for first in range(0, 20, 3)]
+    assert run_together(app, [lambda b=b: service.keep(b) for b in batches]) == [None] * 7
+    rows = kept(merchant_id)
+    assert [seq for seq, _ in rows] == list(range(1, 31))
+    assert sorted(event_id for _, event_id in rows) == [event.id for event in events]
+
+
+def test_a_merchants_batch_is_numbered_in_one_transaction(app):
+    merchants = [make_merchant() for _ in range(2)]
+    for n in range(10):
+        publish(merchants[n % 2], {"n": n})
+    commits = []
+    event.listen(db.engine, "commit", commits.append)
+    try:
+        outbox.deliver_due(service.SUBSCRIPTIONS)
+    finally:
+        event.remove(db.engine, "commit", commits.append)
+    assert len(commits) == 4  # the claim, each merchant, the delivery
+    for merchant_id in merchants:
+        assert [seq for seq, _ in kept(merchant_id)] == [1, 2, 3, 4, 5]
+    shown = service.recent_events(merchants[1], STAFF).items
+    assert [line.payload["n"] for line in shown] == [9, 7, 5, 3, 1]
+
+
+def test_an_event_that_cannot_be_kept_holds_up_nothing_else(owner_sql):
+    bad, good = make_merchant(), make_merchant()
+    publish(bad, *({"n": n} for n in range(5)))
+    publish(good, {}, {})
+    owner_sql(
+        "UPDATE outbox_events SET payload = payload || '{\"occurredAt\": \"no date\"}'"
+        f" WHERE merchant_id = '{bad}' AND payload ->> 'n' = '2'"
+    )
+    outbox.deliver_due(service.SUBSCRIPTIONS)
+    shown = service.recent_events(bad, STAFF).items
+    assert [(line.seq, line.payload["n"]) for line in shown] == [(4, 4), (3, 3), (2, 1), (1, 0)]
+    assert [seq for seq, _ in kept(good)] == [1, 2]
+    waiting = "SELECT payload ->> 'n', last_error FROM outbox_events WHERE delivered_at IS NULL"
+    ((number, said),) = owner_sql(waiting)
+    assert (number, "no date" in said) == ("2", True)
 
 
 def test_relays_that_run_together_leave_no_hole(app):
