@@ -43,7 +43,7 @@ def _machine() -> str:
     today = datetime.datetime.now(datetime.UTC).date()
     return (
         f"{today}, {os.cpu_count()} cores ({_processor()}), Python {platform.python_version()}, "
-        "generator and database on the same cores"
+        f"generator and database on the same cores, load {os.getloadavg()[0]:.1f} before"
     )
 
 

@@ -4,14 +4,22 @@ import time
 
 from mealquest.core import outbox
 from mealquest.core.outbox import Subscribers
+from mealquest.invoices import service as invoices
 from mealquest.realtime import service as realtime
 
 A_LITTLE_S = 1.0
 A_FEW = 20
 ROUNDS = 50  # one run's share; the tick rings again while anything is due
 
+
+def together(*parts: Subscribers) -> Subscribers:
+    """All who hear of each type of event, in the order given."""
+    kinds = {kind for part in parts for kind in part}
+    return {kind: tuple(who for part in parts for who in part.get(kind, ())) for kind in kinds}
+
+
 # Event type -> who hears of it. An event without subscribers is simply delivered.
-SUBSCRIBERS: Subscribers = {**realtime.SUBSCRIPTIONS}
+SUBSCRIBERS: Subscribers = together(realtime.SUBSCRIPTIONS, invoices.SUBSCRIPTIONS)
 
 
 def relay() -> str:

@@ -1,6 +1,6 @@
 """News that leaves a transaction: written with the effect, delivered by a job after the commit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from mealquest.core.db import TenantRow, after_commit_ring, platform_transaction
 from mealquest.core.ids import new_id
 
 BELL = "outbox"
-LEASE_S = 60
+LEASE_S = 10  # the events of a relay that died wait so long; a slow one is overtaken without harm
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,21 @@ class Event:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """A subscriber that takes what one merchant has in a batch at once, in its order.
+
+    When that fails it is asked again event by event, so that only the bad ones are put off.
+    """
+
+    take: Callable[[Sequence[Event]], None]
+
+    def __call__(self, event: Event) -> None:
+        self.take((event,))
+
+
 Subscribers = Mapping[str, tuple[Callable[[Event], None], ...]]
+_Taken = set[tuple[Callable[[Event], None], str]]  # who has had which event, by id
 
 
 _ADD = text(
@@ -105,7 +119,8 @@ def deliver_due(subscribers: Subscribers, *, limit: int = 200) -> int:
     A subscriber that raises has its event put off with back-off; the others go on.
     """
     events = _claim(limit)
-    done = [event for event in events if _deliver(event, subscribers.get(event.type, ()))]
+    taken = _take_together(events, subscribers)
+    done = [event for event in events if _deliver(event, subscribers.get(event.type, ()), taken)]
     if done:
         with platform_transaction("a batch holds events of several merchants") as session:
             merchants = [event.merchant_id for event in done]
@@ -113,6 +128,21 @@ def deliver_due(subscribers: Subscribers, *, limit: int = 200) -> int:
                 _DELIVERED, {"merchants": merchants, "ids": [event.id for event in done]}
             )
     return len(events)
+
+
+_FORGET = text(
+    """
+    UPDATE outbox_events AS e
+       SET payload = coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each(e.payload)
+                                WHERE key LIKE '%Id' OR key IN ('status', 'occurredAt')), '{}')
+     WHERE merchant_id = :merchant AND payload ->> 'userId' = :customer
+    """
+)
+
+
+def forget_customer(session: Session, merchant_id: str, customer_id: str) -> None:
+    """Leave of a customer's events only which ones they are, so that effects still follow them."""
+    session.execute(_FORGET, {"merchant": merchant_id, "customer": customer_id})
 
 
 def has_due() -> bool:
@@ -146,10 +176,28 @@ def _claim(limit: int) -> list[Event]:
     return sorted((Event(*row) for row in rows), key=lambda event: event.id)
 
 
-def _deliver(event: Event, subscribers: tuple[Callable[[Event], None], ...]) -> bool:
+def _take_together(events: list[Event], subscribers: Subscribers) -> _Taken:
+    shares: dict[tuple[Together, str], list[Event]] = {}
+    for event in events:
+        for subscriber in subscribers.get(event.type, ()):
+            if isinstance(subscriber, Together):
+                shares.setdefault((subscriber, event.merchant_id), []).append(event)
+    taken: _Taken = set()
+    for (subscriber, merchant_id), share in shares.items():
+        try:
+            subscriber.take(share)
+        except Exception as failure:  # noqa: BLE001 - each is tried by itself next
+            log.warning("batch not taken", merchant_id=merchant_id, error=repr(failure))
+        else:
+            taken |= {(subscriber, event.id) for event in share}
+    return taken
+
+
+def _deliver(event: Event, subscribers: tuple[Callable[[Event], None], ...], taken: _Taken) -> bool:
     try:
         for subscriber in subscribers:
-            subscriber(event)
+            if (subscriber, event.id) not in taken:
+                subscriber(event)
     except Exception as failure:  # noqa: BLE001 - one bad event must not stop the others
         log.warning("event put off", event_id=event.id, type=event.type, error=repr(failure))
         with platform_transaction("the relay serves every merchant") as session:

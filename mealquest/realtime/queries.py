@@ -1,11 +1,10 @@
 """Statements on live events, inside the caller's transaction."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, delete, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
 
 from mealquest.core.outbox import Event
@@ -26,38 +25,61 @@ _COLUMNS = (
 # --- numbering ----------------------------------------------------------------------------
 
 
-def next_seq(session: Session, merchant_id: str) -> int:
-    """Take the merchant's next number, and keep everybody else from it until the commit."""
-    return session.execute(
+def take_numbers(session: Session, merchant_id: str, count: int) -> int:
+    """Take the merchant's next `count` numbers, and keep everybody else from it until the commit.
+
+    Returns the one before the first; a negative count gives numbers back.
+    """
+    newest = session.execute(
         insert(LiveStream)
-        .values(merchant_id=merchant_id, last_seq=1)
+        .values(merchant_id=merchant_id, last_seq=count)
         .on_conflict_do_update(
-            index_elements=["merchant_id"], set_={"last_seq": LiveStream.last_seq + 1}
+            index_elements=["merchant_id"], set_={"last_seq": LiveStream.last_seq + count}
         )
         .returning(LiveStream.last_seq)
     ).scalar_one()
+    return newest - count
 
 
-def add(session: Session, event: Event, seq: int) -> bool:
-    """Keep an event under its number; False when it has one already."""
+_ADD = text(
+    """
+    INSERT INTO live_events (merchant_id, seq, event_id, type, user_id, payload, occurred_at)
+    SELECT :merchant_id, :after + row_number() OVER (ORDER BY e.place),
+           e.event_id, e.type, e.user_id, e.payload, e.occurred_at
+      FROM jsonb_to_recordset(:events) AS e (place int, event_id text, type text, user_id text,
+                                             payload jsonb, occurred_at timestamptz)
+     WHERE NOT EXISTS (SELECT FROM live_events AS known
+                        WHERE known.merchant_id = :merchant_id AND known.event_id = e.event_id)
+    """
+).bindparams(bindparam("events", type_=JSONB))
+
+
+def add(session: Session, merchant_id: str, events: Sequence[Event], after: int) -> int:
+    """Keep events under the numbers that follow `after`; how many, for some have one already."""
+    given = [_kept(place, event) for place, event in enumerate(events)]
+    values = {"merchant_id": merchant_id, "after": after, "events": given}
+    return _count(session.execute(_ADD, values))
+
+
+def _kept(place: int, event: Event) -> dict[str, Any]:
     payload = {name: value for name, value in event.payload.items() if name != OF_THE_OUTBOX}
     user_id = payload.get("userId")
-    happened = event.payload.get(OF_THE_OUTBOX)
-    added = session.scalar(
-        insert(LiveEventRow)
-        .values(
-            merchant_id=event.merchant_id,
-            seq=seq,
-            event_id=event.id,
-            type=event.type,
-            user_id=user_id if isinstance(user_id, str) else None,
-            payload=payload,
-            occurred_at=datetime.fromisoformat(happened) if happened else event.created_at,
-        )
-        .on_conflict_do_nothing(index_elements=["merchant_id", "event_id"])
-        .returning(LiveEventRow.seq)
+    return {
+        "place": place,
+        "event_id": event.id,
+        "type": event.type,
+        "user_id": user_id if isinstance(user_id, str) else None,
+        "payload": payload,
+        "occurred_at": event.payload.get(OF_THE_OUTBOX) or event.created_at.isoformat(),
+    }
+
+
+def forget_customer(session: Session, merchant_id: str, customer_id: str) -> None:
+    session.execute(
+        delete(LiveEventRow)
+        .where(LiveEventRow.merchant_id == merchant_id, LiveEventRow.user_id == customer_id)
+        .execution_options(synchronize_session=False)
     )
-    return added is not None
 
 
 # --- reading ------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Live events: kept and numbered by the outbox's relay, then followed by whoever has a socket."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from mealquest.core.clock import utc_now
 from mealquest.core.db import platform_transaction, transaction
-from mealquest.core.outbox import Event, Subscribers
+from mealquest.core.outbox import Event, Subscribers, Together
 from mealquest.core.principal import Principal, Role
 from mealquest.identity import service as identity
 from mealquest.identity.service import Claims
@@ -21,31 +21,43 @@ from mealquest.realtime.gateway import Rings
 from mealquest.realtime.replies import EventsView, LiveEventView, StatusView, TicketView
 from mealquest.tenancy import service as tenancy
 
-__all__ = ["SUBSCRIPTIONS", "EventsView", "LiveEventView", "keep", "purge_old", "recent_events"]
+__all__ = [
+    "SUBSCRIPTIONS",
+    "EventsView",
+    "LiveEventView",
+    "forget_customer",
+    "keep",
+    "purge_old",
+    "recent_events",
+]
 
 PURGED_AT_ONCE = 1000  # events of each merchant in one transaction
 PRESENT_S = 10  # a process that has not been heard of for longer holds no sockets
 
 
-class _KnownAlready(Exception):
-    """Rolls the number back that was taken for an event which has one."""
+def keep(events: Sequence[Event]) -> None:
+    """Number committed events of one merchant, in their order, and tell every process.
+
+    Told twice, an event is numbered once. One that cannot be kept keeps none of them.
+    """
+    merchant_id = events[0].merchant_id
+    with transaction(merchant_id) as session:
+        after = queries.take_numbers(session, merchant_id, len(events))
+        kept = queries.add(session, merchant_id, events, after)
+        if kept < len(events):
+            queries.take_numbers(session, merchant_id, kept - len(events))
+    if kept:
+        rings: Rings = current_app.extensions["rings"]
+        rings.ring(merchant_id)
 
 
-def keep(event: Event) -> None:
-    """Number a committed event and tell every process. Told twice, it is numbered once."""
-    try:
-        with transaction(event.merchant_id) as session:
-            seq = queries.next_seq(session, event.merchant_id)
-            if not queries.add(session, event, seq):
-                raise _KnownAlready
-    except _KnownAlready:
-        return
-    rings: Rings = current_app.extensions["rings"]
-    rings.ring(event.merchant_id)
+def forget_customer(session: Session, merchant_id: str, customer_id: str) -> None:
+    """Forget every event about a customer. Numbers of others do not change."""
+    queries.forget_customer(session, merchant_id, customer_id)
 
 
 # For the outbox's relay: every live event is kept.
-SUBSCRIPTIONS: Subscribers = dict.fromkeys(AUDIENCE, (keep,))
+SUBSCRIPTIONS: Subscribers = dict.fromkeys(AUDIENCE, (Together(keep),))
 
 
 # --- reading ------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Keeping events: numbered once, in the order of commits, shown to whom they concern."""
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event as sql_events
+from sqlalchemy import select
 
 from jobs import housekeeping
 from jobs import outbox as relay_job
@@ -69,11 +70,15 @@ def test_a_merchants_batch_is_numbered_in_one_transaction(app):
     for n in range(10):
         publish(merchants[n % 2], {"n": n})
     commits = []
-    event.listen(db.engine, "commit", commits.append)
+
+    def committed(connection):
+        commits.append(connection)
+
+    sql_events.listen(db.engine, "commit", committed)
     try:
         outbox.deliver_due(service.SUBSCRIPTIONS)
     finally:
-        event.remove(db.engine, "commit", commits.append)
+        sql_events.remove(db.engine, "commit", committed)
     assert len(commits) == 4  # the claim, each merchant, the delivery
     for merchant_id in merchants:
         assert [seq for seq, _ in kept(merchant_id)] == [1, 2, 3, 4, 5]
@@ -86,7 +91,7 @@ def test_an_event_that_cannot_be_kept_holds_up_nothing_else(owner_sql):
     publish(bad, *({"n": n} for n in range(5)))
     publish(good, {}, {})
     owner_sql(
-        "UPDATE outbox_events SET payload = payload || '{\"occurredAt\": \"no date\"}'"
+        'UPDATE outbox_events SET payload = payload || \'{"occurredAt": "no date"}\''
         f" WHERE merchant_id = '{bad}' AND payload ->> 'n' = '2'"
     )
     outbox.deliver_due(service.SUBSCRIPTIONS)
