@@ -21,6 +21,12 @@ pytest_plugins = ["tests.browser.chromium"]
 JWT_SECRET = "test-jwt-secret-of-32-bytes-at-least"
 
 
+def _nth(redis_url: str, number: int) -> str:
+    """The database so many after the one that the URL names, or after the first."""
+    server, _, first = redis_url.rpartition("/")
+    return f"{server}/{int(first or 0) + number}"
+
+
 def _number(worker: str) -> int:
     return int(worker.removeprefix("gw")) if worker.startswith("gw") else 0
 
@@ -59,7 +65,7 @@ def app(servers, worker_id) -> Iterator[Flask]:
         ),
         db_url=owner,
         admin_url=owner,
-        redis_url=f"{redis.rsplit('/', 1)[0]}/{_number(worker_id)}",
+        redis_url=_nth(redis, _number(worker_id)),
     )
     app.config["TESTING"] = True
     with app.app_context():

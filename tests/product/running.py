@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 JWT_SECRET = "a secret of this test, 32 bytes or more"
 MERCHANT, GUEST = "m_store_001", "u_fixture_002"
 PATIENCE_S = 30.0
+VERIFIED = 'mealquest_requests_by_path_total{method="POST",path="/api/payment/verify",status="200"}'
+RELAYED = 'mealquest_jobs_total{job="jobs.outbox.relay",outcome="done"}'
 Found = TypeVar("Found")
 
 
@@ -54,6 +57,13 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def figures(url: str) -> Counter[str]:
+    """What a web server says of itself and all who count with it; 0 for what nobody counted."""
+    lines = httpx.get(f"{url}/metrics", timeout=10).text.splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return Counter({name: float(value) for name, value in pairs})
 
 
 class Running:
@@ -141,7 +151,10 @@ class Product(Running):
     def answers(self, path: str = "/api/health") -> bool:
         return answers(f"{self.url}{path}")
 
-    def client(self, role: str = "CLERK", subject: str = "staff_clerk") -> httpx.Client:
+    def figures(self) -> Counter[str]:
+        return figures(self.url)
+
+    def token(self, role: str = "CLERK", subject: str = "staff_clerk") -> str:
         now = datetime.now(UTC)
         claims = {
             "role": role,
@@ -150,15 +163,18 @@ class Product(Running):
             "iat": now,
             "exp": now + timedelta(hours=1),
         }
-        token = jwt.encode(claims, JWT_SECRET, algorithm="HS256")
-        return httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=15
-        )
+        return jwt.encode(claims, JWT_SECRET, algorithm="HS256")
 
-    def verify(self, client: httpx.Client, amount: float = 0.01) -> httpx.Response:
-        """Take a small payment from the guest's wallet, under a key of its own."""
-        order = {"merchantId": MERCHANT, "userId": GUEST, "orderAmount": amount}
-        headers = {"Idempotency-Key": uuid4().hex}
+    def client(self, role: str = "CLERK", subject: str = "staff_clerk") -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self.token(role, subject)}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=15)
+
+    def verify(
+        self, client: httpx.Client, amount: float = 0.01, *, guest: str = GUEST, key: str = ""
+    ) -> httpx.Response:
+        """Take a small payment from the guest's wallet, under a key of its own unless given."""
+        order = {"merchantId": MERCHANT, "userId": guest, "orderAmount": amount}
+        headers = {"Idempotency-Key": key or uuid4().hex}
         return client.post("/api/payment/verify", json=order, headers=headers)
 
     def endpoints(self) -> dict[str, str | None]:
