@@ -1,4 +1,7 @@
-from mealquest.core.errors import Conflict, Invalid, NotFound
+from decimal import Decimal
+
+from mealquest.core.errors import Conflict, FieldError, Invalid, NotFound
+from mealquest.core.wire import number
 
 
 class PaymentNotFound(NotFound):
@@ -8,6 +11,19 @@ class PaymentNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("payment not found")
+
+
+class QuoteChanged(Conflict):
+    """The part to be paid outside is not the one that was shown; facts have both."""
+
+    code = "QUOTE_CHANGED"
+
+    def __init__(self, expected: Decimal, payable: Decimal) -> None:
+        super().__init__(
+            "the part to be paid outside has changed",
+            expectedExternal=number(expected),
+            payable=number(payable),
+        )
 
 
 class PaidAmountMismatch(Invalid):
@@ -41,3 +57,57 @@ class ReceiptNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("receipt not found")
+
+
+class PaymentNotSettled(Invalid):
+    """Nothing was taken for it, so nothing can be given back."""
+
+    code = "PAYMENT_NOT_SETTLED"
+
+    def __init__(self) -> None:
+        super().__init__("payment is not settled")
+
+
+class PaymentUserMismatch(Invalid):
+    """The customer named is not the one who paid."""
+
+    code = "PAYMENT_USER_MISMATCH"
+
+    def __init__(self) -> None:
+        super().__init__("payment user mismatch")
+
+
+class RefundTooLarge(Invalid):
+    """More than is left of the payment."""
+
+    code = "REFUND_TOO_LARGE"
+
+    def __init__(self) -> None:
+        words = "refundAmount exceeds available amount"
+        super().__init__(words, fields=(FieldError("refundAmount", words),))
+
+
+class ReceivableNotFound(NotFound):
+    code = "RECEIVABLE_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("receivable not found")
+
+
+class ReceivableClosed(Conflict):
+    """It was paid or given up before."""
+
+    code = "RECEIVABLE_CLOSED"
+
+    def __init__(self) -> None:
+        super().__init__("receivable is settled")
+
+
+class SettledTooMuch(Invalid):
+    """More than is still owed."""
+
+    code = "AMOUNT_EXCEEDS_RECEIVABLE"
+
+    def __init__(self) -> None:
+        words = "amount exceeds what is owed"
+        super().__init__(words, fields=(FieldError("amount", words),))

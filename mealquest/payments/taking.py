@@ -15,14 +15,20 @@ from mealquest.core.ids import new_id
 from mealquest.core.money import Money
 from mealquest.core.principal import Principal
 from mealquest.core.wire import number
+from mealquest.identity import service as identity
+from mealquest.identity.service import UserNotFound
 from mealquest.payments import queries
 from mealquest.payments.domain import ExternalStatus, PaymentStatus
+from mealquest.payments.errors import QuoteChanged
 from mealquest.payments.forms import QuoteForm, VerifyForm
-from mealquest.payments.replies import ExternalPaymentView, QuoteView, VerifyView, scope_of
+from mealquest.payments.replies import ExternalPaymentView, KeptAnswer, QuoteView, VerifyView
+from mealquest.state import service as states
+from mealquest.state.service import scope_of
 from mealquest.wallet import service as wallets
 from mealquest.wallet.service import Balances, Checkout, Hold, LockedWallet, WalletRow, WalletView
 
 PROVIDER = "MOCK_GATEWAY"
+KEPT = "idempotency_keys.answer"  # the place of an answer that is sealed
 
 
 def quote(merchant_id: str, form: QuoteForm) -> QuoteView:
@@ -44,28 +50,60 @@ def verify(merchant_id: str, form: VerifyForm, by: Principal, request: KeyedRequ
     is held. At most 12 statements, and no lock on a row that other customers' payments need.
 
     Raises:
-        UserNotFound, WalletBusy, VoucherNotFound, VoucherNotUsable, KeyReused, StillRunning.
+        UserNotFound, WalletBusy, VoucherNotFound, VoucherNotUsable, KeyReused, StillRunning;
+        QuoteChanged when less, or more, is to be paid outside than the caller expects.
         In every case nothing has changed, and the key may be used again.
     """
     with transaction(merchant_id) as session:
-        stored = idempotency.claim(session, merchant_id, request, VerifyView)
-        if stored is not None:
-            return stored
+        before = idempotency.claim(session, merchant_id, request, KeptAnswer)
+        if before is not None:
+            return _again(session, merchant_id, before)
         wallet = wallets.lock_wallet(session, merchant_id, form.user_id)
         now = utc_now()  # after the wait for the lock: what expired meanwhile pays nothing
         planned = _checkout(session, wallet, form, now)
         shown = QuoteView.of(planned, wallet.currency, now)
+        _require_as_shown(form, shown)
         settle = _hold if planned.deduction.external else _settle
         view = settle(session, wallet, planned, shown, by)
         _tell(session, wallet, view, by)
-        idempotency.store(session, merchant_id, request, view)
+        if form.include_state:
+            view = _with_state(session, wallet, view, by)
+        kept = _sealed(session, wallet, view) if view.state else view
+        whose = wallet.customer_id
+        idempotency.store(session, merchant_id, request, kept, customer_id=whose)
     return view
 
 
 def taken_under(merchant_id: str, request: KeyedRequest) -> VerifyView | None:
     """The payment that a key has taken, whatever its order; None when it has taken none."""
     with transaction(merchant_id) as session:
-        return idempotency.answer_under(session, merchant_id, request, VerifyView)
+        kept = idempotency.answer_under(session, merchant_id, request, KeptAnswer)
+        return _again(session, merchant_id, kept) if kept else None
+
+
+def _with_state(
+    session: Session, wallet: LockedWallet, view: VerifyView, by: Principal
+) -> VerifyView:
+    """The answer with what the payment has left, as this transaction sees it."""
+    shown = states.state_in(session, wallet.merchant_id, wallet.customer_id, by)
+    return view.model_copy(update={"state": shown})
+
+
+def _sealed(session: Session, wallet: LockedWallet, view: VerifyView) -> KeptAnswer:
+    """The answer as it is kept when it tells of a customer: it ends with the customer's key."""
+    key = identity.personal_key(session, wallet.merchant_id, wallet.customer_id)
+    return KeptAnswer(sealed=key.seal(view.as_json(), KEPT), sealed_for=wallet.customer_id)
+
+
+def _again(session: Session, merchant_id: str, kept: KeptAnswer) -> VerifyView:
+    """The first answer to the byte. UserNotFound: it was erased with the customer it told of."""
+    answer: str | None = kept.as_json()
+    if kept.sealed and kept.sealed_for:
+        key = identity.personal_key(session, merchant_id, kept.sealed_for)
+        answer = key.open(kept.sealed, KEPT)
+    if answer is None:
+        raise UserNotFound
+    return VerifyView.from_stored(answer)
 
 
 def _checkout(session: Session, wallet: WalletRow, form: QuoteForm, now: datetime) -> Checkout:
@@ -80,6 +118,12 @@ def _checkout(session: Session, wallet: WalletRow, form: QuoteForm, now: datetim
         now=now,
         wanted=form.voucher_id,
     )
+
+
+def _require_as_shown(form: VerifyForm, shown: QuoteView) -> None:
+    """Somebody may have spent from the wallet, or topped it up, since the caller saw a quote."""
+    if form.expected_external not in (None, shown.payable):
+        raise QuoteChanged(form.expected_external, shown.payable)
 
 
 def _settle(

@@ -79,6 +79,25 @@ def test_an_order_that_is_not_covered_says_what_is_missing(open_page, shop):
     expect(page.locator("#top-up").get_by_label("Amount")).to_have_value("22.00")
 
 
+def test_what_is_missing_by_now_is_shown_before_anything_is_asked_for(open_page, shop):
+    anna = shop.add_customer("Anna", amount=60)
+    page = open_page(phone=shop.phone)
+    take = at_the_counter(page, anna, "52")
+    expect(take).to_have_text("Take CNY 52.00")
+    shop._post("/api/payment/verify", {"userId": anna, "orderAmount": 40})
+
+    take.click()
+    expect(page.locator("[data-error-summary]")).to_contain_text("The wallet has changed")
+    expect(page.locator("[data-error-summary]")).to_be_focused()
+    assert page.title().startswith("Error: ")
+    expect(page.get_by_label("Amount of the order")).to_have_value("52.00")
+    assert shop.amounts_taken() == [40]
+
+    page.get_by_role("button", name="Take CNY 20.00 and ask for CNY 32.00").click()
+    expect(receipt(page)).to_contain_text("32.00")
+    assert shop.amounts_taken() == [52, 40]
+
+
 @pytest.mark.parametrize("typed", ["1x", "0", "-3", "1.234"])
 def test_an_amount_that_is_none_says_so_beside_the_entry(open_page, shop, typed):
     anna = shop.add_customer("Anna", amount=30)

@@ -114,9 +114,13 @@ def test_on_a_tablet_two_taps_lead_from_the_customer_served_last_to_paid(open_pa
 def test_a_receipt_goes_from_the_counter_to_the_customers_phone(open_page, shop, script):
     anna = shop.add_customer("Anna", amount=100)
     paid = shop._post("/api/payment/verify", {"userId": anna, "orderAmount": 52})
-    page = open_page(phone=shop.phone, script=script)
-    page.goto(f"/console/payments/{paid['paymentTxnId']}")
+    page = open_page(phone=shop.phone, script=script, viewport=NARROW)
+    page.goto("/console/payments")
+    page.get_by_role("link", name="Anna").click()
+    expect(receipt(page)).to_contain_text("Paid")
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
     url = page.locator(".mq-receipt-url a").get_attribute("href")
+    assert paid["paymentTxnId"] in page.url
 
     phone = open_page(viewport=NARROW, script=script, theme="dark")
     phone.goto(url)
