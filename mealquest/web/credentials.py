@@ -1,8 +1,10 @@
 """From a bearer token, an operator key or the console's cookie to one principal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import current_app, request
+from flask import session as cookie
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from sqlalchemy.orm import Session
 
@@ -13,6 +15,7 @@ from mealquest.identity import service as identity
 from mealquest.identity.service import Claims
 
 OPERATOR = Principal(Role.OPERATOR, "operator")
+PERSON = "person"  # who signed in here last; stays when their sign-in ends
 login_manager = LoginManager()
 
 
@@ -36,15 +39,30 @@ def _load(token: str) -> ConsoleUser | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """A key that a feature gave out. `name` is the key's own, and no secret.
+
+    `prove` raises Unauthenticated unless the key is one of the merchant's.
+    """
+
+    merchant_id: str
+    name: str
+    prove: Callable[[Session], Principal]
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """A credential as presented: nothing of it is proved but its signature."""
 
     claims: Claims | None = None
     operator: bool = False
     by_cookie: bool = False
+    machine: Machine | None = None
 
     @property
     def merchant_id(self) -> str | None:
+        if self.machine:
+            return self.machine.merchant_id
         return self.claims.merchant_id if self.claims else None
 
     @property
@@ -55,6 +73,8 @@ class Credential:
     @property
     def name(self) -> str:
         """Who is counted by the throttle of API calls."""
+        if self.machine:
+            return f"machine:{self.machine.name}"
         if self.claims is None:
             return "operator"
         return f"{self.claims.merchant_id}:{self.claims.role}:{self.claims.subject}"
@@ -87,6 +107,8 @@ def prove(session: Session, credential: Credential) -> Principal:
     """The principal behind a credential, if the person it names is still who it says."""
     if credential.operator:
         return OPERATOR
+    if credential.machine:
+        return credential.machine.prove(session)
     if credential.claims is None:
         return ANONYMOUS
     principal = identity.principal_of(session, credential.claims)
@@ -95,9 +117,29 @@ def prove(session: Session, credential: Credential) -> Principal:
     return principal
 
 
+def person(who: Principal | Claims) -> str:
+    """Somebody at one merchant, whatever role they have there at the moment."""
+    return f"{who.merchant_id or ''}:{who.subject}"
+
+
 def start_session(token: str) -> None:
     """Sign the browser in with a token that the product just issued."""
-    login_user(ConsoleUser(token, identity.read_token(token)))
+    claims = identity.read_token(token)
+    login_user(ConsoleUser(token, claims))
+    cookie[PERSON] = person(claims)
+
+
+def start_session_anew(token: str) -> None:
+    """The same, and nothing is left of what this browser did before.
+
+    Forms that it was given still count when they were given to the same person, who may have
+    signed in again beside them.
+    """
+    before, csrf = cookie.get(PERSON), cookie.get("csrf_token")
+    cookie.clear()
+    start_session(token)
+    if csrf and before == cookie[PERSON]:
+        cookie["csrf_token"] = csrf
 
 
 def end_session() -> None:

@@ -28,7 +28,7 @@ from mealquest.core.principal import ANONYMOUS, Principal, Role
 from mealquest.core.wire import Input
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import TenantPolicy
-from mealquest.web import credentials, inputs, problems, respond
+from mealquest.web import credentials, drafts, inputs, problems, respond
 from mealquest.web.credentials import Credential
 from mealquest.web.formstate import FormState
 from mealquest.web.frame import Call, Endpoint, Face, Reply, Scope
@@ -37,6 +37,7 @@ from mealquest.web.security import require_csrf
 from mealquest.web.throttle import Throttles
 
 API_LIMIT = ("1200/minute",)
+WRONG_KEYS = ("30/minute",)  # of machines, from one address
 KEY_LENGTH = 255
 
 log = structlog.get_logger(__name__)
@@ -90,7 +91,7 @@ def _admit(endpoint: Endpoint, face: Face, known: Known) -> tuple[Call, Input]:
         endpoint.signed.prove(inputs.body(), sent)
     if endpoint.gate and known.policy:
         pass_gate(known.policy, endpoint.gate, merchant_id, _throttles())
-    sent_key = _sent_key(values) if endpoint.idempotent else None
+    sent_key = _sent_key(endpoint, values) if endpoint.idempotent else None
     form = inputs.checked(endpoint.input, values)
     for throttle in endpoint.throttles:
         _throttles().take(throttle, form)
@@ -132,6 +133,9 @@ def _identify(endpoint: Endpoint, credential: Credential, known: Known) -> None:
             if endpoint.gate and credential.merchant_id:
                 known.policy = tenancy.policy_of(session, credential.merchant_id)
     except Unauthenticated:
+        throttles = _throttles()
+        if credential.machine and throttles.enabled:
+            throttles.spend(WRONG_KEYS, "wrong keys", request.remote_addr or "unknown")
         if endpoint.roles is not None:
             raise
 
@@ -168,8 +172,10 @@ def _merchant(endpoint: Endpoint, principal: Principal, values: dict[str, Any]) 
     return tenancy.require_merchant_id(merchant_id)
 
 
-def _sent_key(values: dict[str, Any]) -> str:
+def _sent_key(endpoint: Endpoint, values: dict[str, Any]) -> str | None:
     key = request.headers.get("Idempotency-Key") or values.get("idempotencyKey")
+    if key is None and endpoint.key_optional:
+        return None
     if not isinstance(key, str) or not key.strip():
         raise Invalid("Idempotency-Key is required", code="IDEMPOTENCY_KEY_REQUIRED")
     if len(key) > KEY_LENGTH or not key.isprintable():
@@ -178,7 +184,8 @@ def _sent_key(values: dict[str, Any]) -> str:
 
 
 def _keyed(endpoint: Endpoint, principal: Principal, key: str, form: Input) -> KeyedRequest:
-    return KeyedRequest(principal.actor, endpoint.full_name, key, request_hash(form))
+    about = getattr(form, "user_id", None)
+    return KeyedRequest(principal.actor, endpoint.full_name, key, request_hash(form), about)
 
 
 def _throttles() -> Throttles:
@@ -196,7 +203,14 @@ def _refuse(endpoint: Endpoint, face: Face, known: Known, error: AppError) -> Re
             return _form_again(endpoint, known, error)
         except Exception as failure:  # noqa: BLE001 - what went wrong first is what is told
             problems.as_app_error(failure)
-    return respond.problem(error, face)
+    return respond.problem(error, face, _come_back(endpoint, face, known, error))
+
+
+def _come_back(endpoint: Endpoint, face: Face, known: Known, error: AppError) -> str:
+    """Where to go on after a sign-in, with the form that could not be taken kept until then."""
+    if face is not Face.PAGE or not endpoint.again or not isinstance(error, Unauthenticated):
+        return ""
+    return drafts.keep(current_app.extensions["endpoints"][endpoint.again], known.path)
 
 
 def _form_again(endpoint: Endpoint, known: Known, error: AppError) -> Response:

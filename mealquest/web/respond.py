@@ -23,10 +23,12 @@ from mealquest.core.errors import (
     UpgradeRequired,
 )
 from mealquest.core.wire import View
-from mealquest.web import problems
+from mealquest.web import drafts, problems
 from mealquest.web.formstate import FormState
 from mealquest.web.frame import Call, Endpoint, Face, Reply
 from mealquest.web.wording import error_words, page_words
+
+SIGN_IN = "MQ-Sign-In"  # names the page to go to when a part of a page is asked for in vain
 
 
 def wants_fragment() -> bool:
@@ -48,8 +50,8 @@ def answer(endpoint: Endpoint, call: Call, result: View | Reply | Response) -> R
     return _page(endpoint, call, reply)
 
 
-def problem(error: AppError, face: Face) -> Response:
-    """An error that no form is shown for."""
+def problem(error: AppError, face: Face, come_back: str = "") -> Response:
+    """An error that no form is shown for; `come_back`: the page to be on after a sign-in."""
     status = problems.status_of(error)
     if status >= 500:
         g.principal = None  # the page shows nobody's name, so that it needs no database
@@ -57,7 +59,7 @@ def problem(error: AppError, face: Face) -> Response:
         response = make_response(json.dumps(problems.as_json(error)), status)
         response.mimetype = "application/problem+json"
     elif isinstance(error, Unauthenticated):
-        response = _to_sign_in()
+        response = _to_sign_in(come_back)
     elif from_htmx():
         page = render_template("web/_problem.html", problem=_in_page_words(error))
         response = make_response(page, status)
@@ -82,6 +84,7 @@ def form_again(
 
     Its template sees the error's code as `failed`.
     """
+    g.shown_at = endpoint.page  # not where the form was sent to
     page = render_template(
         f"{endpoint.template}.html", view=view, form=form, call=call, failed=error.reason
     )
@@ -115,7 +118,14 @@ def _page(endpoint: Endpoint, call: Call, reply: Reply) -> Response:
     folder, _, name = (endpoint.template or "").rpartition("/")
     whole = f"{folder}/{name}.html"
     templates = [f"{folder}/_{name}.html", whole] if wants_fragment() else [whole]
-    page = render_template([*templates], view=reply.view, form=FormState(request.args), call=call)
+    typed = drafts.take(call.principal) if endpoint.roles and not from_htmx() else None
+    page = render_template(
+        [*templates],
+        view=reply.view,
+        form=typed or FormState(request.args),
+        call=call,
+        failed=drafts.SIGNED_OUT if typed else None,
+    )
     response = make_response(page, reply.status)
     response.vary.update(["HX-Request", "HX-Target", "Cookie"])
     return response
@@ -131,15 +141,34 @@ def _onward(endpoint: Endpoint, reply: Reply, target: str) -> Response:
     return make_response(redirect(target, code=303))
 
 
-def _to_sign_in() -> Response:
-    """An expired session leads to the sign-in page, never to a sign-in form inside a fragment."""
-    back = request.full_path.rstrip("?") if request.method == "GET" and not from_htmx() else ""
-    target = current_app.url_for("identity.sign_in_page.page", next=back or None)
-    if from_htmx():
+def _to_sign_in(come_back: str) -> Response:
+    """An expired session leads to the sign-in page, never to a sign-in form inside a fragment.
+
+    A part of a page that is asked for again leaves the page alone: its script either shows what is
+    answered, or goes on to the address in the header when nothing was typed there.
+    """
+    target = current_app.url_for("identity.sign_in_page.page", next=come_back or _here() or None)
+    if not from_htmx():
+        return make_response(redirect(target, code=303))
+    if request.method != "GET":
         response = make_response("", 204)
         response.headers["HX-Redirect"] = target
         return response
-    return make_response(redirect(target, code=303))
+    response = make_response(render_template("web/_signed_out.html"), 401)
+    response.headers[SIGN_IN] = target
+    response.headers["HX-Retarget"] = "#problems"
+    response.headers["HX-Reswap"] = "innerHTML"
+    return response
+
+
+def _here() -> str:
+    """The page this request comes from, as far as its browser says; empty for another site's."""
+    if request.method == "GET" and not from_htmx():
+        return request.full_path.rstrip("?")
+    sent = request.headers.get("HX-Current-URL") or request.referrer or ""
+    if not sent.startswith(request.host_url):
+        return ""
+    return "/" + sent.removeprefix(request.host_url).partition("#")[0]
 
 
 def _with_error_headers(response: Response, error: AppError) -> Response:

@@ -114,7 +114,8 @@
     const form = event.detail.elt.closest("form");
     if (form) setBusy(form, false);
     const acted = event.detail.requestConfig?.verb !== "get" || event.detail.requestConfig?.triggeringEvent?.isTrusted;
-    if (event.detail.successful && acted) byId("problems")?.replaceChildren();
+    const problems = byId("problems");
+    if (event.detail.successful && (acted || problems?.querySelector("[data-signed-out]"))) problems?.replaceChildren();
   });
 
   function showProblem(templateId) {
@@ -128,7 +129,21 @@
   const isLive = (event) => event.detail.requestConfig?.triggeringEvent?.type === "live";
   document.addEventListener("htmx:sendError", (event) => { if (!isLive(event)) showProblem("problem-unreachable"); });
   document.addEventListener("htmx:timeout", (event) => { if (!isLive(event)) showProblem("problem-unreachable"); });
+  function differs(field) {
+    if (field.type === "hidden") return false;
+    if (field.options) return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
+    return field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+  }
+  const somethingTyped = () => [...document.querySelectorAll("main :is(input, select, textarea)")].some(differs);
+
   document.addEventListener("htmx:beforeSwap", (event) => {
+    // The sign-in has ended: a page on which something was typed stays, and says so.
+    const signIn = event.detail.xhr?.getResponseHeader("MQ-Sign-In");
+    if (signIn) {
+      event.detail.shouldSwap = somethingTyped();
+      if (!event.detail.shouldSwap) location.assign(signIn);
+      return;
+    }
     if (isLive(event) && event.detail.isError) { event.detail.shouldSwap = false; return; }
     // A whole page that nobody aimed anywhere, as the answer to a failed request, comes from a proxy.
     const aimed = event.detail.xhr?.getResponseHeader("HX-Retarget");

@@ -26,7 +26,8 @@
     document.addEventListener(type, (event) => { if (event.target.form?.matches("[data-till]")) mark(); });
   }
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.elt.id === "quote") mark(); else begin();
+    const { id } = event.detail.elt;
+    if (id === "quote" || id === "problems") mark(); else begin();   // asking again after a refusal would never end
   });
 
   // The large keys type into the amount as a keyboard does; the tablet's own keyboard then stays away.

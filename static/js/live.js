@@ -20,7 +20,7 @@
   let failures = 0;
   let retry = 0;
   let letGo = 0;
-  let over = false;               // signed out: the next thing fetched leads to the sign-in page
+  let over = false;               // signed out: what is fetched says so, and nothing renews itself
   const fetched = new WeakMap();  // element -> when it was fetched last
   const due = new WeakMap();      // element -> timer
 
@@ -99,6 +99,7 @@
   // --- Coming and going -----------------------------------------------------------------------------------------------
   function look() {
     clearTimeout(letGo);
+    if (over) { if (visible()) refreshAll(); return; }   // perhaps signed in again beside this page
     if (!visible()) { letGo = setTimeout(release, HIDDEN_MS); return; }
     document.querySelectorAll("[data-live-stale]").forEach(refresh);
     failures = 0;
@@ -106,6 +107,16 @@
   }
   document.addEventListener("visibilitychange", look);
   document.addEventListener("htmx:afterSettle", open);    // a part to keep current may have come just now
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status !== 401) return;
+    over = true;
+    release();
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!over || !event.detail.successful) return;
+    over = false;
+    open();
+  });
   addEventListener("online", look);
   addEventListener("pagehide", release);
   addEventListener("pageshow", (event) => { if (event.persisted) { newest = null; look(); } });

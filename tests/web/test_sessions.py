@@ -90,11 +90,12 @@ def test_signing_in_leads_nowhere_else(client, shop, elsewhere) -> None:
     assert done.headers["Location"] == "/console/"
 
 
-def test_htmx_is_sent_to_the_sign_in_as_a_whole(client) -> None:
-    answer = client.get("/console/", headers={"HX-Request": "true", "HX-Target": "quote"})
+def test_an_act_by_htmx_is_sent_to_the_sign_in_as_a_whole(client) -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://localhost/console/customers"}
+    answer = client.post("/console/staff", headers=headers)
 
     assert answer.status_code == 204
-    assert answer.headers["HX-Redirect"] == "/console/sign-in"
+    assert answer.headers["HX-Redirect"] == "/console/sign-in?next=/console/customers"
 
 
 # --- CSRF ---------------------------------------------------------------------------------
