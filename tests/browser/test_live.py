@@ -1,5 +1,7 @@
 """Pages that renew themselves: over the socket, when it breaks, and when there is none."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
@@ -90,5 +92,13 @@ def test_somebody_who_signs_out_elsewhere_is_led_to_the_sign_in_page(open_page, 
     other = open_page(phone=shop.phone)
     page.goto("/console/events")
     expect(page.locator("html[data-live-state=on]")).to_be_attached()
+    typed = page.context.new_page()
+    typed.goto("/console/events")
+    typed.evaluate("document.querySelector('main').append(document.createElement('textarea'))")
+    typed.locator("textarea").fill("half a sentence")
+    expect(typed.locator("html[data-live-state=on]")).to_be_attached()
     other.locator(".mq-side .mq-sign-out button").click()
-    page.wait_for_url("**/console/sign-in*")
+    page.wait_for_url(re.compile(r"/console/sign-in\?next=/console/events$"))
+    expect(typed.locator("#problems")).to_contain_text("You are signed out.")
+    expect(typed.locator("textarea")).to_have_value("half a sentence")
+    expect(typed.locator("textarea")).to_be_focused()
