@@ -6,7 +6,8 @@ from sqlalchemy import Index, func, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mealquest.core.db import TenantRow, stored
+from mealquest.audit.chain import Fault
+from mealquest.core.db import TenantRow, stamp, stored
 
 
 class AuditStatus(StrEnum):
@@ -26,6 +27,7 @@ class AuditRow(TenantRow):
     __tablename__ = "audit_log"
     __table_args__ = (
         Index(None, "merchant_id", "occurred_at", "id"),
+        Index(None, "merchant_id", "xact", "id"),
         Index(None, "merchant_id", "action", "occurred_at", "id"),
         Index(None, "merchant_id", "operator_id", "occurred_at", "id"),
         # Most rows tell of success: those are found by the indexes above.
@@ -58,3 +60,37 @@ class AuditRow(TenantRow):
     operator_id: Mapped[str]
     details: Mapped[dict[str, Any]]
     request_id: Mapped[str]
+    # The transaction that wrote it. Below the oldest open one the order of rows is final.
+    xact: Mapped[int] = mapped_column(
+        server_default=text("CAST(CAST(pg_current_xact_id() AS text) AS bigint)")
+    )
+
+
+class AuditChain(TenantRow):
+    """How far a merchant's audit is sealed, and what the last check of the seals found."""
+
+    __tablename__ = "audit_chains"
+
+    last_seq: Mapped[int] = mapped_column(server_default=text("0"))
+    last_hash: Mapped[str] = mapped_column(server_default="")
+    sealed_xact: Mapped[int] = mapped_column(server_default=text("-1"))
+    sealed_id: Mapped[str] = mapped_column(server_default="")
+    cluster: Mapped[str]  # whose transaction numbers these are
+    created_at: Mapped[datetime] = stamp()
+    check_wanted_at: Mapped[datetime | None]  # somebody waits for the next check
+    checked_at: Mapped[datetime | None]
+    checked_seq: Mapped[int | None]  # how many entries that check read
+    broken_seq: Mapped[int | None]  # null: the chain held
+    broken_why: Mapped[Fault | None] = mapped_column(stored(Fault))
+
+
+class AuditSeal(TenantRow):
+    """The place of one row in its merchant's chain; its hash covers the row and all before it."""
+
+    __tablename__ = "audit_seals"
+    __table_args__ = (Index(None, "merchant_id", "audit_id", unique=True),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    audit_id: Mapped[str]
+    hash: Mapped[str]
+    created_at: Mapped[datetime] = stamp()

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from mealquest.audit.chain import Fault
+from mealquest.core.wire import PageInfo as PageInfo
 from mealquest.core.wire import Timestamp, View
 
 
@@ -19,12 +21,6 @@ class AuditEntry(View):
     request_id: str
 
 
-class PageInfo(View):
-    limit: int
-    has_more: bool
-    next_cursor: str | None
-
-
 class AuditPage(View):
     merchant_id: str
     items: list[AuditEntry]
@@ -36,3 +32,15 @@ class AuditDetail(View):
 
     entry: AuditEntry
     same_request: list[AuditEntry]
+
+
+class ChainView(View):
+    """How far the audit is sealed; `head` is the hash of the last entry, and covers all before."""
+
+    entries: int
+    head: str
+    checked_at: Timestamp | None = None
+    checked_entries: int | None = None
+    is_checking: bool = False
+    broken_at: int | None = None
+    broken_why: Fault | None = None

@@ -10,11 +10,17 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from mealquest.audit import queries
+from mealquest.audit.checks import CHECKS
 from mealquest.audit.errors import AuditRowNotFound
 from mealquest.audit.forms import AuditForm, moment_or_none
 from mealquest.audit.models import AuditRow, AuditStatus
 from mealquest.audit.queries import Wanted
-from mealquest.audit.replies import AuditDetail, AuditEntry, AuditPage, PageInfo
+from mealquest.audit.replies import AuditDetail, AuditEntry, AuditPage, ChainView, PageInfo
+from mealquest.audit.sealing import ask_for_check as ask_for_chain_check
+from mealquest.audit.sealing import check as check_chain
+from mealquest.audit.sealing import export as export_chain
+from mealquest.audit.sealing import has_due, seal, tend_due
+from mealquest.audit.sealing import state as chain_state
 from mealquest.core.clock import iso_millis
 from mealquest.core.db import transaction
 from mealquest.core.ids import new_id
@@ -23,17 +29,26 @@ from mealquest.core.principal import Principal
 from mealquest.core.telemetry import request_id
 
 __all__ = [
+    "CHECKS",
     "AuditDetail",
     "AuditEntry",
     "AuditForm",
     "AuditPage",
     "AuditRowNotFound",
     "AuditStatus",
+    "ChainView",
+    "ask_for_chain_check",
+    "chain_state",
+    "check_chain",
     "detail",
     "every",
+    "export_chain",
+    "has_due",
     "logs",
     "record",
     "record_alone",
+    "seal",
+    "tend_due",
 ]
 
 UTC_ZONE = ZoneInfo("UTC")

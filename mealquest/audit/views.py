@@ -9,11 +9,22 @@ from flask import Response, url_for
 from pydantic import Field
 
 from mealquest.audit import service
+from mealquest.audit.chain import Fault
 from mealquest.audit.forms import AuditForm, AuditRowForm
-from mealquest.audit.replies import AuditDetail, AuditEntry, AuditPage
-from mealquest.audit.words import ACTIONS, AMOUNTS, DETAILS, MACHINES, PEOPLE, REASONS, STATUSES
+from mealquest.audit.replies import AuditDetail, AuditEntry, AuditPage, ChainView
+from mealquest.audit.words import (
+    ACTIONS,
+    AMOUNTS,
+    DETAILS,
+    FAULTS,
+    MACHINES,
+    PEOPLE,
+    REASONS,
+    STATUSES,
+)
 from mealquest.core.principal import MERCHANT, Role
 from mealquest.core.spreadsheet import local
+from mealquest.core.wire import NoInput
 from mealquest.web import lists, people
 from mealquest.web.frame import Call, Face, Feature, Operation, Scope
 from mealquest.web.lists import Listing
@@ -30,6 +41,7 @@ class AuditView(AuditPage, Listing):
 
     people: dict[str, str] = Field(default_factory=dict, exclude=True)
     staff: list[tuple[str, str]] = Field(default_factory=list, exclude=True)
+    chain: ChainView | None = Field(None, exclude=True)
 
 
 class AuditDetailView(AuditDetail):
@@ -66,6 +78,7 @@ def audit(call: Call, form: AuditForm) -> AuditView:
         **lists.links(call, form, "audit.audit.page", following, csv="audit.audit_csv.page"),
         people=known.names,
         staff=_choices(known, form.operator_id),
+        chain=service.chain_state(call.merchant_id),
     )
 
 
@@ -93,6 +106,45 @@ def audit_csv(call: Call, form: AuditForm) -> Response:
     batches = service.every(call.merchant_id, form, here)
     rows: Iterator[Any] = ([_cells(entry, here) for entry in batch] for batch in batches)
     return lists.csv_file(call, "audit", form, header, rows)
+
+
+@feature.get(
+    api="/api/audit/chain",
+    roles=MERCHANT,
+    scope=Scope.QUERY,
+    gate=Operation.AUDIT_QUERY,
+)
+def chain(call: Call, form: NoInput) -> ChainView:
+    """How far the audit is sealed, and whether its chain held at the last check."""
+    return service.chain_state(call.merchant_id)
+
+
+@feature.post(
+    api="/api/audit/chain/check",
+    page="/console/audit/check",
+    roles=lists.EXPORTERS,
+    scope=Scope.BODY,
+    ungated="changes nothing: it has the chain looked through",
+    see_other=lambda _view: url_for("audit.audit.page"),
+    flash=lambda _view: _("The audit is being looked through. Reload this page in a moment."),
+)
+def check_chain(call: Call, form: NoInput) -> ChainView:
+    """Have every entry of the audit compared with its seal now."""
+    return service.ask_for_chain_check(call.merchant_id)
+
+
+@feature.get(
+    api="/api/audit/chain.jsonl",
+    page="/console/audit.jsonl",
+    roles=lists.EXPORTERS,
+    scope=Scope.QUERY,
+    gate=Operation.AUDIT_QUERY,
+    media="application/jsonl",
+)
+def chain_export(call: Call, form: NoInput) -> Response:
+    """The sealed audit, an entry with its hash a line, oldest first: proof on any machine."""
+    lines = service.export_chain(call.merchant_id)
+    return lists.download(call, "audit-chain", "jsonl", "application/jsonl", lines)
 
 
 @feature.get(
@@ -157,6 +209,12 @@ def audit_statuses() -> list[tuple[str, str]]:
 def audit_status(status: str) -> dict[str, str]:
     words, tone = STATUSES.get(status, (status, "neutral"))
     return {"label": str(words), "tone": tone}
+
+
+@feature.word
+def chain_fault(found: ChainView) -> str:
+    """Why a chain does not hold, in the reader's language."""
+    return str(FAULTS[Fault(found.broken_why)]) if found.broken_why else ""
 
 
 @feature.word

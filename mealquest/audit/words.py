@@ -4,6 +4,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
+from mealquest.audit.chain import Fault
 from mealquest.audit.models import AuditStatus
 
 ACTIONS: dict[str, Any] = {
@@ -12,11 +13,16 @@ ACTIONS: dict[str, Any] = {
     "ALLIANCE_SYNC_USER": lazy_gettext("Alliance: customer copied"),
     "CAMPAIGN_STATUS_SET": lazy_gettext("Campaign switched"),
     "CONTRACT_APPLY": lazy_gettext("Contract application"),
+    "CREDIT_NOTE_ISSUE": lazy_gettext("Credit note"),
     "CUSTOMER_CREATE": lazy_gettext("New customer"),
     "CUSTOMER_SIGN_IN": lazy_gettext("Customer signed in"),
     "CUSTOMER_SIGN_OUT": lazy_gettext("Customer signed out"),
     "FIRE_SALE_CREATE": lazy_gettext("Fire sale"),
+    "GATEWAY_REFUND_DONE": lazy_gettext("Outside money sent back"),
+    "GATEWAY_REFUND_RETRY": lazy_gettext("Outside money: sent again"),
+    "GATEWAY_REFUND_STUCK": lazy_gettext("Outside money cannot be sent back"),
     "INVOICE_ISSUE": lazy_gettext("Invoice"),
+    "INVOICE_MAIL": lazy_gettext("Invoice sent by mail"),
     "KILL_SWITCH_SET": lazy_gettext("Kill switch"),
     "LIST_EXPORT": lazy_gettext("List downloaded"),
     "MERCHANT_ONBOARD": lazy_gettext("Shop opened"),
@@ -33,6 +39,7 @@ ACTIONS: dict[str, Any] = {
     "PRIVACY_DELETE": lazy_gettext("Customer's data deleted"),
     "PRIVACY_EXPORT": lazy_gettext("Customer's data exported"),
     "PROPOSAL_CONFIRM": lazy_gettext("Proposal confirmed"),
+    "RECEIVABLE_SETTLE": lazy_gettext("What a customer owed"),
     "STAFF_INVITE": lazy_gettext("Staff invited"),
     "STAFF_REMOVE": lazy_gettext("Staff removed"),
     "STAFF_ROLE_SET": lazy_gettext("Staff role changed"),
@@ -43,7 +50,9 @@ ACTIONS: dict[str, Any] = {
     "STRATEGY_CHAT_SESSION_CREATE": lazy_gettext("Strategy chat: begun"),
     "STRATEGY_CHAT_WRITE": lazy_gettext("Strategy chat"),
     "STRATEGY_PROPOSAL_CREATE": lazy_gettext("Strategy proposal"),
-    "SUPPLIER_VERIFY": lazy_gettext("Supplier order checked"),
+    "SUPPLIER_ORDER_SET": lazy_gettext("Partner order written down"),
+    "SUPPLIER_PARTNER_SET": lazy_gettext("Partner"),
+    "SUPPLIER_VERIFY": lazy_gettext("Partner order checked"),
     "TCA_TRIGGER": lazy_gettext("Campaign event"),
     "TENANT_POLICY_SET": lazy_gettext("Shop policy"),
     "TOP_UP_RULE_SET": lazy_gettext("Top-up rule"),
@@ -73,7 +82,12 @@ DETAILS: dict[str, Any] = {
     "bonus": lazy_gettext("Bonus"),
     "callbackStatus": lazy_gettext("Reported state"),
     "changed": lazy_gettext("Changed"),
+    "companyName": lazy_gettext("Company"),
+    "contactPhone": lazy_gettext("Phone of the contact"),
+    "created": lazy_gettext("New orders"),
+    "creditNoteNo": lazy_gettext("Credit note"),
     "currency": lazy_gettext("Currency"),
+    "deliveredAmount": lazy_gettext("Delivery"),
     "email": lazy_gettext("E-mail"),
     "enabled": lazy_gettext("Switched on"),
     "error": lazy_gettext("Reason"),
@@ -81,35 +95,66 @@ DETAILS: dict[str, Any] = {
     "filters": lazy_gettext("Filter"),
     "fromDay": lazy_gettext("From day"),
     "from": lazy_gettext("Before"),
+    "invoicedAmount": lazy_gettext("Invoice"),
+    "invoiceNo": lazy_gettext("Invoice"),
+    "keyId": lazy_gettext("Key"),
+    "licenseNo": lazy_gettext("Licence number"),
     "locale": lazy_gettext("Language"),
     "list": lazy_gettext("List"),
     "method": lazy_gettext("Paid by"),
+    "minSpend": lazy_gettext("At least"),
     "name": lazy_gettext("Name"),
     "note": lazy_gettext("Note"),
     "operatorId": lazy_gettext("Person"),
     "order": lazy_gettext("Order of the list"),
     "orderAmount": lazy_gettext("Order"),
+    "orderId": lazy_gettext("Order number"),
+    "partnerId": lazy_gettext("Partner"),
     "paymentTxnId": lazy_gettext("Payment"),
     "policyCode": lazy_gettext("Code"),
     "query": lazy_gettext("Search"),
     "reason": lazy_gettext("Reason"),
+    "receivableId": lazy_gettext("Number of what is owed"),
     "refundAmount": lazy_gettext("Refunded"),
     "refundPolicy": lazy_gettext("Refunds"),
     "refundTxnId": lazy_gettext("Refund"),
     "role": lazy_gettext("Role"),
     "route": lazy_gettext("Function"),
     "seededUsers": lazy_gettext("Sample customers"),
+    "settlementAccount": lazy_gettext("Account for settlement"),
     "staffId": lazy_gettext("Staff member"),
     "status": lazy_gettext("State"),
     "timeZone": lazy_gettext("Time zone"),
     "toDay": lazy_gettext("To day"),
     "to": lazy_gettext("After"),
+    "tolerance": lazy_gettext("A difference that is none"),
     "topUpId": lazy_gettext("Top-up"),
     "txnId": lazy_gettext("Movement"),
+    "unchanged": lazy_gettext("As they were"),
+    "updated": lazy_gettext("Changed orders"),
     "userId": lazy_gettext("Customer"),
+    "verified": lazy_gettext("Counts"),
     "voucherId": lazy_gettext("Voucher"),
 }
 
-AMOUNTS = frozenset({"amount", "bonus", "orderAmount", "refundAmount"})  # in major units
+AMOUNTS = frozenset(  # in major units
+    {
+        "amount",
+        "bonus",
+        "deliveredAmount",
+        "invoicedAmount",
+        "minSpend",
+        "orderAmount",
+        "refundAmount",
+    }
+)
 PEOPLE = ("userId", "staffId")  # ids of customers and staff
 REASONS = frozenset({"error", "reason"})  # in the words of the wire contract
+
+FAULTS = {
+    Fault.MISSING: lazy_gettext("the entry is gone"),
+    Fault.CHANGED: lazy_gettext("the entry is not what was sealed"),
+    Fault.FOREIGN: lazy_gettext("the entry belongs to another shop"),
+    Fault.CUT_SHORT: lazy_gettext("entries at the end are gone"),
+    Fault.SLIPPED_IN: lazy_gettext("an entry was slipped in that nobody sealed"),
+}
