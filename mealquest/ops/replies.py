@@ -24,6 +24,7 @@ class OutboxItem(View):
     text: str
     html: str
     headers: dict[str, str]
+    attachments: list[str]
     created_at: Timestamp
 
     @classmethod
@@ -37,6 +38,7 @@ class OutboxItem(View):
             text=message.text,
             html=message.html,
             headers=message.headers,
+            attachments=message.attachments,
             created_at=stored.created_at,
         )
 

@@ -62,6 +62,7 @@ def test_what_would_have_been_sent_is_shown_newest_first(client, posted) -> None
         "text",
         "html",
         "headers",
+        "attachments",
         "createdAt",
     }
     assert items[0]["kind"] == "sms"
