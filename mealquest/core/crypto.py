@@ -28,6 +28,11 @@ class Keyring:
         self._keys = keys
         self._current = next(iter(keys))
 
+    @property
+    def current(self) -> str:
+        """The id of the key that encrypts now."""
+        return self._current
+
     def encrypt(self, text: str, *, place: str) -> str:
         nonce = os.urandom(NONCE_BYTES)
         sealed = AESGCM(self._keys[self._current]).encrypt(nonce, text.encode(), place.encode())
@@ -45,6 +50,19 @@ class Keyring:
         except InvalidTag as broken:
             raise CannotDecrypt(f"not encrypted for {place!r}") from broken
         return plain.decode()
+
+    def encrypt_bytes(self, raw: bytes, *, place: str) -> bytes:
+        """As `encrypt`, for what is no text: nonce and ciphertext, without the key's name."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + AESGCM(self._keys[self._current]).encrypt(nonce, raw, place.encode())
+
+    def decrypt_bytes(self, sealed: bytes, *, place: str) -> bytes:
+        """Under the current key alone, for rings that have one."""
+        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        try:
+            return AESGCM(self._keys[self._current]).decrypt(nonce, rest, place.encode())
+        except InvalidTag as broken:
+            raise CannotDecrypt(f"not encrypted for {place!r}") from broken
 
     def is_current(self, token: str) -> bool:
         """False: written under an older key, to be encrypted again."""

@@ -16,7 +16,7 @@ from mealquest.core.crypto import derive_key, same, signature
 from mealquest.core.db import transaction
 from mealquest.core.qr import svg
 from mealquest.identity import queries
-from mealquest.identity.customers import view_of
+from mealquest.identity.customers import views_of
 from mealquest.identity.errors import CustomerCodeRefused, UserNotFound
 from mealquest.identity.replies import CustomerCodeView, CustomerView
 
@@ -120,12 +120,13 @@ def resolve_code(merchant_id: str, text: str) -> CustomerView:
     reference = signer.blurred(code.reference, minute)
     with transaction(merchant_id) as session:
         found = queries.customers_of_reference(session, merchant_id, reference)
-    customer = next((one for one in found if signer.names(code, one.id, minute)), None)
+        named = [one for one in found if signer.names(code, one.id, minute)]
+        customer = next(iter(views_of(session, merchant_id, named)), None)
     if customer is None:
         raise CustomerCodeRefused("customer code is not of this shop")
     if running - minute > EARLIER:
         raise CustomerCodeRefused("customer code expired", code="CUSTOMER_CODE_EXPIRED")
-    return view_of(customer)
+    return customer
 
 
 def _signer(merchant_id: str) -> Signer:

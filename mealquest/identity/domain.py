@@ -1,10 +1,12 @@
 """Phones, one-time codes and token revocation: the rules, without a database."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import groupby
 
 from mealquest.core.crypto import same
 
@@ -38,6 +40,8 @@ _SYSTEMS = {
     "Mac OS X": "Mac",
     "Linux": "Linux",
 }
+LONGEST_PREFIX = 10  # characters of a word that a search goes by
+_WORD = re.compile(r"[^\W_]+")
 _PROGRAM = re.compile(r"(?!Mozilla)[A-Za-z][A-Za-z0-9_.-]{0,39}", re.ASCII)
 
 
@@ -52,6 +56,24 @@ def last4_of(phone: str) -> str:
 
 def masked(last4: str | None) -> str | None:
     return f"****{last4}" if last4 else None
+
+
+class Provider(StrEnum):
+    """What leads to a customer; the first two sign people in."""
+
+    WECHAT_MINIAPP = "WECHAT_MINIAPP"
+    ALIPAY = "ALIPAY"
+    PHONE = "PHONE"
+
+
+@dataclass(frozen=True, slots=True)
+class SocialPerson:
+    """What a provider says of whoever holds a code. `phone` is one that it has verified."""
+
+    provider: Provider
+    subject: str
+    union: str | None = None
+    phone: str | None = None
 
 
 class Verdict(StrEnum):
@@ -136,3 +158,55 @@ def keeps_an_owner(owners: Iterable[Owner], leaving: str, *, acting: str) -> boo
     could_sign_in = any(one.can_sign_in for one in owners if one.id == leaving)
     others = [one for one in owners if one.id != leaving]
     return any(one.can_sign_in or one.id == acting or not could_sign_in for one in others)
+
+
+def anonymous_name(customer_id: str) -> str:
+    """The name of somebody whom the owner deleted; the wire contract's."""
+    return f"ANONYMIZED_{customer_id}"
+
+
+def anonymous_user_id(merchant_id: str, customer_id: str) -> str:
+    """What lists show as the id of somebody who cancelled; the wire contract's."""
+    return f"DELETED_{merchant_id}_{customer_id}"
+
+
+def named_user_id(merchant_id: str, shown_id: str) -> str:
+    """The id of whoever a list shows by `shown_id`, also of somebody who cancelled."""
+    return shown_id.removeprefix(anonymous_user_id(merchant_id, ""))
+
+
+def terms_of(name: str) -> set[str]:
+    """The parts of a name by which it is found: beginnings of words; Chinese characters, pairs."""
+    found: set[str] = set()
+    for word, is_wide in _words(name):
+        if is_wide:
+            found |= {*word, *_pairs(word)}
+        else:
+            found |= {word[:end] for end in range(1, min(len(word), LONGEST_PREFIX) + 1)}
+    return found
+
+
+def terms_wanted(query: str) -> set[str]:
+    """The parts that a name must have, all of them, to be found by what somebody typed."""
+    found: set[str] = set()
+    for word, is_wide in _words(query):
+        if is_wide:
+            found |= set(_pairs(word)) or {word}
+        else:
+            found.add(word[:LONGEST_PREFIX])
+    return found
+
+
+def _words(text: str) -> Iterable[tuple[str, bool]]:
+    """Words in one form of writing; runs of wide characters, which have no gaps, by themselves."""
+    for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
+        for is_wide, run in groupby(word, key=_is_wide):
+            yield "".join(run), is_wide
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) == "W"
+
+
+def _pairs(word: str) -> list[str]:
+    return [word[at : at + 2] for at in range(len(word) - 1)]

@@ -1,4 +1,13 @@
-from mealquest.core.errors import Conflict, Forbidden, Invalid, NotFound
+from mealquest.core.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimedOut,
+)
 
 
 class UserNotFound(NotFound):
@@ -75,3 +84,45 @@ class UserExists(Conflict):
 
     def __init__(self) -> None:
         super().__init__("user already exists")
+
+
+class SocialIdentityInvalid(Unauthenticated):
+    """The provider does not know the code, or says nothing of who holds it."""
+
+    code = "SOCIAL_IDENTITY_INVALID"
+
+
+class SocialNotConfigured(Unavailable):
+    code = "SOCIAL_NOT_CONFIGURED"
+
+
+class SocialProviderBusy(Unavailable):
+    """As many sign-ins wait for the provider as may; the others are not to wait as well."""
+
+    code = "SOCIAL_PROVIDER_BUSY"
+
+
+class SocialProviderFailed(UpstreamFailed):
+    code = "SOCIAL_PROVIDER_FAILED"
+
+
+class SocialProviderTimedOut(UpstreamTimedOut):
+    code = "SOCIAL_PROVIDER_TIMED_OUT"
+
+
+class PhoneRequired(Invalid):
+    """Somebody new, whose phone nobody has proved."""
+
+    code = "PHONE_REQUIRED"
+
+    def __init__(self) -> None:
+        super().__init__("phone is required for customer login")
+
+
+class PhoneBound(Conflict):
+    """The provider's person and the phone are two customers of this merchant."""
+
+    code = "PHONE_BOUND"
+
+    def __init__(self) -> None:
+        super().__init__("phone already bound to another user")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, model_validator
 
-from mealquest.core.paging import ListForm, OptionalOrder, OptionalText, Order
+from mealquest.core.paging import ListForm, OptionalDay, OptionalOrder, OptionalText, Order
 from mealquest.core.principal import MERCHANT, Role
 from mealquest.core.wire import Flag, Input, Key, Line, Phone, Str, refuse
 from mealquest.tenancy.service import tidy_merchant_id
@@ -38,6 +38,7 @@ def _blank_is_none(value: Any) -> Any:
 
 # Checked after the code, which is used up all the same when this turns out to be wrong.
 TidyMerchantId = Annotated[str | None, BeforeValidator(tidy_merchant_id)]
+PhoneCodeText = Annotated[str, BeforeValidator(_code)]
 OptionalLine = Annotated[Line, AfterValidator(_or_none)] | None
 StaffRole = Annotated[Role, BeforeValidator(_staff_role)]
 StaffName = Annotated[Str, StringConstraints(max_length=64)]
@@ -59,7 +60,7 @@ class RequestCodeForm(_WrongWhenAbsent):
 
 class SignInForm(_WrongWhenAbsent):
     phone: Phone
-    code: Annotated[str, BeforeValidator(_code)]
+    code: PhoneCodeText
     merchant_id: TidyMerchantId = None
 
 
@@ -69,7 +70,11 @@ class CustomerForm(_WrongWhenAbsent):
 
 
 class CustomersForm(ListForm):
+    """Days of joining are the merchant's and inclusive."""
+
     query: OptionalText = None
+    from_day: OptionalDay = None
+    to_day: OptionalDay = None
     order: OptionalOrder = Order.NEWEST
 
 

@@ -5,6 +5,7 @@ in a transaction aside, because the caller's may be open and may yet be rolled b
 """
 
 import base64
+import json
 import os
 import threading
 
@@ -14,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from mealquest.core.crypto import Keyring, keyed_hash
 from mealquest.core.db import transaction_aside
-from mealquest.identity.domain import digits_of
+from mealquest.identity.domain import Provider, digits_of
 from mealquest.identity.models import LookupKey
 
 NAME = "phone"
@@ -27,6 +28,12 @@ _loading = threading.Lock()
 
 def phone_hash(phone: str) -> str:
     return keyed_hash(_lookup_key(), digits_of(phone))
+
+
+def subject_hash(merchant_id: str, provider: Provider, subject: str) -> str:
+    """Of what a provider calls a person; the same person at two merchants looks like two."""
+    text = json.dumps(["social", merchant_id, provider.value, subject])
+    return keyed_hash(_lookup_key(), text)
 
 
 def code_hash(phone: str, code: str) -> str:
@@ -42,8 +49,15 @@ def opened_staff_phone(merchant_id: str, sealed: str) -> str:
     return _keyring().decrypt(sealed, place=f"staff.phone:{merchant_id}")
 
 
-def sealed_customer_phone(merchant_id: str, phone: str) -> str:
-    return _keyring().encrypt(phone, place=f"customers.phone:{merchant_id}")
+def opened_customer_phone(merchant_id: str, sealed: str) -> str:
+    """Of a row that is not sealed under the customer's own key yet."""
+    return _keyring().decrypt(sealed, place=f"customers.phone:{merchant_id}")
+
+
+def term_hash(merchant_id: str, term: str) -> int:
+    """64 bits that tell one part of a name from others, at one merchant."""
+    mark = keyed_hash(_lookup_key(), f"name:{merchant_id}:{term}")[:16]
+    return int.from_bytes(bytes.fromhex(mark), signed=True)
 
 
 def _lookup_key() -> bytes:

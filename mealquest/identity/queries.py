@@ -6,13 +6,22 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select, tuple_, union
 from sqlalchemy.orm import Session
 
 from mealquest.core.paging import Keyset, Order
 from mealquest.core.principal import Role
-from mealquest.identity.domain import SEEN_EVERY, PendingCode, Validity
-from mealquest.identity.models import Customer, PhoneCode, Staff, StaffPhone, StaffSession
+from mealquest.identity import names, phones
+from mealquest.identity.domain import SEEN_EVERY, PendingCode, Validity, terms_wanted
+from mealquest.identity.models import (
+    Customer,
+    CustomerNameTerm,
+    PhoneCode,
+    Staff,
+    StaffPhone,
+    StaffSession,
+)
+from mealquest.identity.social_queries import of_further_phone
 
 LAST_DIGITS = 4
 
@@ -26,6 +35,7 @@ class CustomerFacts:
     phone_last4: str | None
     tags: list[str]
     fragments: dict[str, Any]
+    is_deleted: bool = False  # the owner erased them; what their wallet holds is still there
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +152,9 @@ def people(session: Session, merchant_id: str, ids: list[str]) -> list[Named]:
     staffed = select(Staff.id, Staff.role, Staff.name).where(
         Staff.merchant_id == merchant_id, Staff.id.in_(ids)
     )
-    customers = select(Customer.id, Customer.display_name).where(
-        Customer.merchant_id == merchant_id, Customer.id.in_(ids)
-    )
+    customers = names.shown_customers(session, merchant_id, ids)
     return [Named(*row) for row in session.execute(staffed)] + [
-        Named(row.id, Role.CUSTOMER, row.display_name) for row in session.execute(customers)
+        Named(user_id, Role.CUSTOMER, shown.display_name) for user_id, shown in customers.items()
     ]
 
 
@@ -183,41 +191,55 @@ def lock_code(session: Session, phone_hash: str) -> tuple[PendingCode, datetime]
 # --- customers ----------------------------------------------------------------------------
 
 
-def customer_facts(session: Session, merchant_id: str, user_id: str) -> CustomerFacts | None:
+def customer_facts(
+    session: Session, merchant_id: str, user_id: str, *, also_deleted: bool = False
+) -> CustomerFacts | None:
+    there = Customer.cancelled_at.is_(None) if also_deleted else Customer.deleted_at.is_(None)
     row = session.execute(
-        select(
-            Customer.id,
-            Customer.display_name,
-            Customer.phone_last4,
-            Customer.tags,
-            Customer.fragments,
-        ).where(*_present(merchant_id), Customer.id == user_id)
+        names.with_keys(
+            select(Customer.phone_last4, Customer.tags, Customer.fragments, *names.COLUMNS)
+        ).where(Customer.merchant_id == merchant_id, Customer.id == user_id, there)
     ).one_or_none()
-    return CustomerFacts(*row) if row else None
+    if row is None:
+        return None
+    return CustomerFacts(
+        user_id,
+        names.name_of(merchant_id, user_id, row),
+        row.phone_last4,
+        row.tags,
+        row.fragments,
+        is_deleted=row.deleted_at is not None,
+    )
 
 
 def customer_person(session: Session, merchant_id: str, user_id: str) -> Person | None:
     row = session.execute(
-        select(
-            Customer.id,
-            Customer.display_name,
-            Customer.token_epoch,
-            Customer.tokens_valid_after,
+        names.with_keys(
+            select(Customer.token_epoch, Customer.tokens_valid_after, *names.COLUMNS)
         ).where(*_present(merchant_id), Customer.id == user_id)
     ).one_or_none()
     if row is None:
         return None
-    return Person(
-        row.id, Role.CUSTOMER, row.display_name, Validity(row.token_epoch, row.tokens_valid_after)
-    )
+    validity = Validity(row.token_epoch, row.tokens_valid_after)
+    return Person(user_id, Role.CUSTOMER, names.name_of(merchant_id, user_id, row), validity)
 
 
-def customer_by_phone(session: Session, merchant_id: str, phone_hash: str) -> Customer:
+def customer_by_phone(session: Session, merchant_id: str, phone_hash: str) -> Customer | None:
     return session.scalars(
         select(Customer).where(
             Customer.merchant_id == merchant_id, Customer.phone_hash == phone_hash
         )
-    ).one()
+    ).one_or_none()
+
+
+def lock_customer(session: Session, merchant_id: str, user_id: str) -> Customer | None:
+    """The row, also of somebody who has left, until the transaction ends."""
+    return session.scalars(
+        select(Customer)
+        .where(Customer.merchant_id == merchant_id, Customer.id == user_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
 
 
 def reference_of(session: Session, merchant_id: str, user_id: str) -> int | None:
@@ -251,7 +273,7 @@ def customers_page(
     """
     wanted = select(Customer).where(*_present(merchant_id))
     if text:
-        wanted = wanted.where(or_(*_matches(text, phone_hash)))
+        wanted = wanted.where(Customer.id.in_(_matches(merchant_id, text, phone_hash)))
     if after:
         place, last = tuple_(Customer.created_at, Customer.id), (after.moment, after.id)
         wanted = wanted.where(place < last if order is Order.NEWEST else place > last)
@@ -264,10 +286,32 @@ def _present(merchant_id: str) -> tuple[ColumnElement[bool], ...]:
     return Customer.merchant_id == merchant_id, Customer.deleted_at.is_(None)
 
 
-def _matches(text: str, phone_hash: str | None) -> list[ColumnElement[bool]]:
-    matches = [Customer.display_name.icontains(text, autoescape=True), Customer.id == text]
+def _matches(merchant_id: str, text: str, phone_hash: str | None) -> Select[str]:
+    """Ids by any way in which a text may name somebody, each of them along an index."""
+    ids = select(Customer.id).where(*_present(merchant_id))
+    matches: list[Select[str]] = [
+        ids.where(Customer.id == text),
+        ids.where(
+            Customer.sealed_name.is_(None),
+            Customer.display_name.icontains(text, autoescape=True),
+        ),
+    ]
     if phone_hash:
-        matches.append(Customer.phone_hash == phone_hash)
+        matches.append(ids.where(Customer.phone_hash == phone_hash))
+        matches.append(ids.where(Customer.id.in_(of_further_phone(merchant_id, phone_hash))))
     if len(text) == LAST_DIGITS and text.isascii() and text.isdigit():
-        matches.append(Customer.phone_last4 == text)
-    return matches
+        matches.append(ids.where(Customer.phone_last4 == text))
+    terms = {phones.term_hash(merchant_id, term) for term in terms_wanted(text)}
+    if terms:
+        matches.append(_named(merchant_id, terms))
+    return select(union(*matches).subquery().c.id)
+
+
+def _named(merchant_id: str, terms: set[int]) -> Select[str]:
+    """Those whose names have all of these parts."""
+    return (
+        select(CustomerNameTerm.customer_id.label("id"))
+        .where(CustomerNameTerm.merchant_id == merchant_id, CustomerNameTerm.term.in_(terms))
+        .group_by(CustomerNameTerm.customer_id)
+        .having(func.count() == len(terms))
+    )

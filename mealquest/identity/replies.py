@@ -35,6 +35,23 @@ class SignedInView(View):
     merchants: list[MerchantChoice] | None = None
 
 
+class CustomerProfile(View):
+    """A customer who signed in; `phone` is null when none of theirs is known."""
+
+    role: Role = Role.CUSTOMER
+    merchant_id: str
+    user_id: str
+    phone: str | None
+
+
+class CustomerSignedInView(View):
+    """`is_new_user`: this sign-in made the customer."""
+
+    token: str
+    profile: CustomerProfile
+    is_new_user: bool
+
+
 class CustomerView(View):
     uid: str
     display_name: str

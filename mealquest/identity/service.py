@@ -14,12 +14,24 @@ from mealquest.identity.customer_codes import (
 from mealquest.identity.customers import (
     create_customer,
     customer_facts,
-    customers,
-    every_customer,
     find_or_create_customer,
+    rename_customer,
 )
 from mealquest.identity.demo import DEMO_NAMES, DEMO_PEOPLE, DEMO_STAFF, DemoPerson, demo_people
-from mealquest.identity.domain import APPLICANT_LIFE, TOKEN_LIFE, digits_of, masked
+from mealquest.identity.domain import (
+    APPLICANT_LIFE,
+    TOKEN_LIFE,
+    anonymous_user_id,
+    digits_of,
+    masked,
+    named_user_id,
+)
+from mealquest.identity.erasing import (
+    PersonalTexts,
+    erase_customer,
+    erased_since,
+    personal_texts,
+)
 from mealquest.identity.errors import (
     CodeRefused,
     ConfirmNeeded,
@@ -35,6 +47,9 @@ from mealquest.identity.errors import (
 )
 from mealquest.identity.forms import CustomersForm
 from mealquest.identity.gateway import send_sms
+from mealquest.identity.joined import customers, every_customer
+from mealquest.identity.names import ShownCustomer, shown_customers
+from mealquest.identity.personal import PersonalKey, personal_key, personal_keys, wrap_again
 from mealquest.identity.queries import CustomerFacts, Named, all_staff, people
 from mealquest.identity.replies import (
     CodeRequestedView,
@@ -51,6 +66,7 @@ from mealquest.identity.replies import (
     StaffRemovedView,
     StaffView,
 )
+from mealquest.identity.sealing import seal_customers
 from mealquest.identity.sessions import (
     end_session,
     mark_seen,
@@ -59,6 +75,8 @@ from mealquest.identity.sessions import (
     start_session,
 )
 from mealquest.identity.sign_in import sign_in
+from mealquest.identity.social import forget_identities, identities_of, sign_in_customer
+from mealquest.identity.social_queries import Linked
 from mealquest.identity.staff import (
     add_staff,
     principal_of,
@@ -69,6 +87,7 @@ from mealquest.identity.staff import (
 )
 from mealquest.identity.standing import standing
 from mealquest.identity.team import change_staff, invite, let_go, team, team_member
+from mealquest.identity.team_queries import present_staff
 from mealquest.identity.tokens import Claims, InvalidToken, TokenExpired, mint
 from mealquest.identity.tokens import read as read_token
 from mealquest.tenancy.service import Operation
@@ -93,15 +112,19 @@ __all__ = [
     "DemoPerson",
     "InvalidToken",
     "LastOwner",
+    "Linked",
     "MerchantChoice",
     "MerchantScopeDenied",
     "Named",
     "Operation",
     "PersonView",
+    "PersonalKey",
+    "PersonalTexts",
     "Profile",
     "SessionEndedView",
     "SessionNotFound",
     "SessionsView",
+    "ShownCustomer",
     "SignedInView",
     "StaffExists",
     "StaffListView",
@@ -114,6 +137,7 @@ __all__ = [
     "UserNotFound",
     "add_staff",
     "all_staff",
+    "anonymous_user_id",
     "begins_as_code",
     "change_staff",
     "create_customer",
@@ -122,26 +146,39 @@ __all__ = [
     "demo_people",
     "digits_of",
     "end_session",
+    "erase_customer",
+    "erased_since",
     "every_customer",
     "find_or_create_customer",
+    "forget_identities",
+    "identities_of",
     "invite",
     "let_go",
     "mark_seen",
     "masked",
     "mint",
+    "named_user_id",
     "own_code",
     "parse_code",
     "people",
+    "personal_key",
+    "personal_keys",
+    "personal_texts",
+    "present_staff",
     "principal_of",
     "purge_codes",
     "purge_sessions",
     "read_token",
     "remove_staff",
+    "rename_customer",
     "request_code",
     "resolve_code",
+    "seal_customers",
     "send_sms",
     "sessions_of",
+    "shown_customers",
     "sign_in",
+    "sign_in_customer",
     "sign_out",
     "staff_principal",
     "standing",
@@ -149,4 +186,5 @@ __all__ = [
     "team",
     "team_member",
     "works_at",
+    "wrap_again",
 ]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from mealquest.core.principal import Role
 from mealquest.identity.domain import TOKEN_LIFE
 from mealquest.identity.models import Staff, StaffSession
+from mealquest.identity.queries import Named
 
 MOST_SESSIONS = 100
 _Members = Select[str, Role, str, str | None, datetime, datetime, int]
@@ -92,3 +93,13 @@ def _members(
         .where(Staff.merchant_id == merchant_id, Staff.removed_at.is_(None))
         .group_by(Staff.merchant_id, Staff.id)
     )
+
+
+def present_staff(session: Session, merchant_id: str) -> list[Named]:
+    """Everybody who works there now, by id."""
+    rows = session.execute(
+        select(Staff.id, Staff.role, Staff.name)
+        .where(Staff.merchant_id == merchant_id, Staff.removed_at.is_(None))
+        .order_by(Staff.id)
+    )
+    return [Named(*row) for row in rows]

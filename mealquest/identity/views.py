@@ -78,8 +78,7 @@ def _enter(view: SignedInView) -> None:
     """Start the console's session, or remember among which merchants to choose."""
     if view.token:
         onward = session.pop("next", None)
-        session.clear()
-        credentials.start_session(view.token)
+        credentials.start_session_anew(view.token)
         session["next"] = onward
     elif view.merchants:
         session["merchants"] = [choice.model_dump(mode="json") for choice in view.merchants]
