@@ -6,11 +6,12 @@ from flask import current_app
 
 from mealquest.core import idempotency, messages, outbox
 from mealquest.identity import service as identity
+from mealquest.privacy import service as privacy
 from mealquest.realtime import service as realtime
 
 
 def purge() -> str:
-    """Delete old keys, events, codes, sign-ins and messages; says how many of each."""
+    """Delete what is old, seal what is still in clear, turn old keys; says how many of each."""
     days = current_app.config["SETTINGS"].event_retention_days
     chores: dict[str, Callable[[], int]] = {
         "keys": idempotency.purge_old,
@@ -19,6 +20,9 @@ def purge() -> str:
         "sessions": identity.purge_sessions,
         "live events": lambda: realtime.purge_old(days),
         "messages": messages.purge_old,
+        "exports": privacy.purge_expired,
+        "names in clear": identity.seal_customers,
+        "keys under an older one": identity.wrap_again,
     }
     return "purged " + ", ".join(f"{_all(chore)} {name}" for name, chore in chores.items())
 

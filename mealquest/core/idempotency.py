@@ -5,12 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Index, Text, delete, func, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Index,
+    Text,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mealquest.core.db import TenantRow, platform_transaction, stamp
-from mealquest.core.errors import Conflict
+from mealquest.core.errors import Conflict, Gone
 from mealquest.core.wire import Input, View
 
 KEPT = timedelta(days=90)
@@ -21,13 +32,18 @@ AnyView = TypeVar("AnyView", bound=View)
 class IdempotencyKey(TenantRow):
     __tablename__ = "idempotency_keys"
     # Ranges of blocks find what is old, and are no choice for finding one key; a tree was.
-    __table_args__ = (Index(None, "merchant_id", "created_at", postgresql_using="brin"),)
+    __table_args__ = (
+        Index(None, "merchant_id", "created_at", postgresql_using="brin"),
+        Index(None, "merchant_id", "customer_id", postgresql_where=text("customer_id IS NOT NULL")),
+    )
 
     actor: Mapped[str] = mapped_column(primary_key=True)
     route: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
     request_hash: Mapped[str]
-    answer: Mapped[str | None]  # null only until the transaction that claimed it commits
+    # Null until the transaction that claimed it commits, and once the customer is erased.
+    answer: Mapped[str | None]
+    customer_id: Mapped[str | None]  # whom the answer is about; nobody checks that they exist
     created_at: Mapped[datetime] = stamp()
 
 
@@ -39,6 +55,7 @@ class KeyedRequest:
     route: str
     key: str
     request_hash: str
+    customer_id: str | None = None  # whom it is about, when the request says so
 
 
 class KeyReused(Conflict):
@@ -49,16 +66,26 @@ class StillRunning(Conflict):
     code = "IDEMPOTENCY_IN_PROGRESS"
 
 
+class AnswerErased(Gone):
+    """It had its effect, and will have no second one; what it answered was about a person."""
+
+    code = "ANSWER_ERASED"
+
+    def __init__(self) -> None:
+        super().__init__("the answer under this Idempotency-Key was erased with the customer")
+
+
 # Text, prepared once: both stand on the road of every payment.
 _CLAIM = text(
     """
-    INSERT INTO idempotency_keys (merchant_id, actor, route, key, request_hash)
-    VALUES (:merchant, :actor, :route, :key, :request_hash) ON CONFLICT DO NOTHING RETURNING key
+    INSERT INTO idempotency_keys (merchant_id, actor, route, key, request_hash, customer_id)
+    VALUES (:merchant, :actor, :route, :key, :request_hash, :customer)
+        ON CONFLICT DO NOTHING RETURNING key
     """
 )
 _STORE = text(
     """
-    UPDATE idempotency_keys SET answer = :answer
+    UPDATE idempotency_keys SET answer = :answer, customer_id = coalesce(customer_id, :customer)
      WHERE merchant_id = :merchant AND actor = :actor AND route = :route AND key = :key
     """
 )
@@ -78,10 +105,13 @@ def claim(
     Raises:
         KeyReused: the key was used for a request with another body.
         StillRunning: the first request is still running after the lock timeout.
+        AnswerErased: it was about a customer who has left.
     """
     try:
         taken = session.scalar(
-            _CLAIM, _named(merchant_id, request) | {"request_hash": request.request_hash}
+            _CLAIM,
+            _named(merchant_id, request)
+            | {"request_hash": request.request_hash, "customer": request.customer_id},
         )
     except OperationalError as failure:
         if getattr(failure.orig, "sqlstate", None) == "55P03":  # lock_not_available
@@ -98,9 +128,36 @@ def answer_under(
     return answers.from_stored(answer) if answer else None
 
 
-def store(session: Session, merchant_id: str, request: KeyedRequest, view: View) -> None:
-    """Keep the answer beside the claim; it commits with the effect or not at all."""
-    session.execute(_STORE, _named(merchant_id, request) | {"answer": view.as_json()})
+def store(
+    session: Session,
+    merchant_id: str,
+    request: KeyedRequest,
+    view: View,
+    *,
+    customer_id: str | None = None,
+) -> None:
+    """Keep the answer beside the claim; it commits with the effect or not at all.
+
+    `customer_id`: whom it is about, where the request did not say.
+    """
+    session.execute(
+        _STORE,
+        _named(merchant_id, request) | {"answer": view.as_json(), "customer": customer_id},
+    )
+
+
+def erase_answers(session: Session, merchant_id: str, customer_id: str) -> None:
+    """Forget what was answered about a customer; the keys still let nothing happen twice."""
+    about = or_(
+        IdempotencyKey.customer_id == customer_id,
+        IdempotencyKey.actor == f"customer:{customer_id}",
+    )
+    session.execute(
+        update(IdempotencyKey)
+        .where(IdempotencyKey.merchant_id == merchant_id, about)
+        .values(answer=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def purge_old(limit: int = 10_000) -> int:
@@ -131,6 +188,8 @@ def _replay(
     ).one()
     if row.request_hash != request.request_hash:
         raise KeyReused("this Idempotency-Key was used for another request")
+    if row.answer is None:
+        raise AnswerErased
     return answers.from_stored(row.answer)
 
 

@@ -143,6 +143,13 @@ def test_an_answer_is_stored_without_a_look_at_the_merchants_other_keys():
         take("m_a", request_of(key=f"k-{number}"), number=number)
     with transaction("m_a") as session:
         session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
-        values = {"merchant": "m_a", "actor": "a", "route": "r", "key": "k", "answer": "{}"}
+        values = {
+            "merchant": "m_a",
+            "actor": "a",
+            "route": "r",
+            "key": "k",
+            "answer": "{}",
+            "customer": None,
+        }
         plan = session.scalars(text(f"EXPLAIN {idempotency._STORE.text}"), values).all()
     assert any("pk_idempotency_keys" in line for line in plan), plan

@@ -10,6 +10,8 @@ from mealquest.core.messages import Message, MessageKind, MessageState, Outbound
 from mealquest.core.settings import Profile
 from tests.identity.parallel import at_once
 
+MAX_ATTEMPTS = messages.MAX_ATTEMPTS[MessageKind.SMS]
+
 pytestmark = pytest.mark.usefixtures("app")
 
 CODE = Message(
@@ -107,11 +109,11 @@ def test_a_message_that_is_not_taken_is_kept_for_the_next_try():
 
 def test_tries_are_given_up_in_the_end():
     post()
-    for _ in range(messages.MAX_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         change(run_at=func.now())
         messages.deliver_due({MessageKind.SMS: refuse})
 
-    assert (row().state, row().attempts) == (MessageState.FAILED, messages.MAX_ATTEMPTS)
+    assert (row().state, row().attempts) == (MessageState.FAILED, MAX_ATTEMPTS)
     change(run_at=func.now())
     assert messages.deliver_due({MessageKind.SMS: refuse}) == 0
 
