@@ -1,0 +1,1 @@
+"""Everything an app shows at a glance, in one answer."""

@@ -1,0 +1,110 @@
+"""What the state answers: one shape for staff, a smaller one for customers under the same keys."""
+
+from typing import Any
+
+from mealquest.core.money import Currency
+from mealquest.core.principal import Role
+from mealquest.core.wire import Amount, Timestamp, View
+from mealquest.state.domain import Alliance
+from mealquest.wallet.service import VoucherView, WalletView
+
+
+class StaffItem(View):
+    uid: str
+    role: Role
+
+
+class MerchantGlimpse(View):
+    """What a customer is told of the merchant."""
+
+    merchant_id: str
+    name: str
+    currency: Currency
+
+
+class MerchantState(MerchantGlimpse):
+    kill_switch_enabled: bool
+    budget_cap: Amount
+    budget_used: Amount  # voucher parts of payments, less what went back
+    staff: list[StaffItem]
+    onboarded_at: Timestamp
+
+
+class UserState(View):
+    """A customer. While a wallet is shared it is the shared one; `walletScope` says so.
+
+    Whom the owner erased is there without a name, for what the wallet still holds.
+    """
+
+    uid: str
+    display_name: str
+    phone_masked: str | None
+    wallet: WalletView
+    tags: list[str]
+    fragments: dict[str, Any]
+    vouchers: list[VoucherView]
+    is_deleted: bool
+
+
+class PendingProposal(View):
+    id: str
+    title: str
+    created_at: Timestamp
+
+
+class DashboardView(View):
+    merchant_id: str
+    merchant_name: str
+    kill_switch_enabled: bool
+    budget_cap: Amount
+    budget_used: Amount
+    pending_proposals: list[PendingProposal]
+    active_campaign_count: int
+
+
+class Nothing(View):
+    """In place of what is for staff only."""
+
+
+class AllianceGlimpse(View):
+    wallet_shared: bool
+    stores: list[str]
+
+
+class AllianceConfigView(AllianceGlimpse):
+    merchant_id: str
+    cluster_id: str
+    tier_shared: bool
+    updated_at: Timestamp
+
+    @classmethod
+    def of(cls, alliance: Alliance) -> "AllianceConfigView":
+        return cls(
+            merchant_id=alliance.merchant_id,
+            cluster_id=alliance.cluster_id,
+            stores=list(alliance.stores),
+            wallet_shared=alliance.wallet_shared,
+            tier_shared=alliance.tier_shared,
+            updated_at=alliance.updated_at,
+        )
+
+
+class WalletScopeView(View):
+    """Whose wallets a customer of the merchant pays from."""
+
+    wallet_shared: bool
+    wallet_merchant_id: str
+
+
+class StateView(View):
+    """For customers the parts that are for staff are there and empty."""
+
+    merchant: MerchantState | MerchantGlimpse
+    user: UserState | None
+    dashboard: DashboardView | Nothing
+    campaigns: list[dict[str, Any]]
+    proposals: list[dict[str, Any]]
+    strategy_configs: list[dict[str, Any]]
+    activities: list[dict[str, Any]]
+    alliance_config: AllianceConfigView | AllianceGlimpse
+    wallet_scope: WalletScopeView

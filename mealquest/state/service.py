@@ -1,0 +1,179 @@
+"""A merchant and a customer at a glance, as whoever asks may see them.
+
+The package stands early, so that payments can answer with the state as well. What comes from
+features behind it is read by `Sources`, which `application.py` fills in and `install` keeps.
+"""
+
+from flask import Flask, current_app
+from sqlalchemy.orm import Session
+
+from mealquest.core.db import transaction
+from mealquest.core.errors import Invalid
+from mealquest.core.principal import Principal, Role
+from mealquest.identity import service as identity
+from mealquest.state.domain import Alliance, Rows, Sources, pending, running
+from mealquest.state.errors import UserScopeDenied
+from mealquest.state.forms import StateForm
+from mealquest.state.replies import (
+    AllianceConfigView,
+    AllianceGlimpse,
+    DashboardView,
+    MerchantGlimpse,
+    MerchantState,
+    Nothing,
+    PendingProposal,
+    StaffItem,
+    StateView,
+    UserState,
+    WalletScopeView,
+)
+from mealquest.tenancy import service as tenancy
+from mealquest.tenancy.service import MerchantFacts
+from mealquest.wallet import service as wallets
+from mealquest.wallet.service import major
+
+__all__ = [
+    "Alliance",
+    "AllianceConfigView",
+    "Rows",
+    "Sources",
+    "StaffItem",
+    "StateForm",
+    "StateView",
+    "WalletScopeView",
+    "install",
+    "scope_of",
+    "state",
+    "state_in",
+]
+
+_EXTENSION = "state_sources"
+
+
+def install(app: Flask, sources: Sources) -> None:
+    app.extensions[_EXTENSION] = sources
+
+
+def state(form: StateForm, by: Principal) -> StateView:
+    """The state of a merchant and, when one is named, of a customer.
+
+    Raises:
+        Invalid: a customer who names nobody. UserScopeDenied: one who names somebody else.
+        MerchantNotFound; UserNotFound, also for somebody who cancelled.
+    """
+    if by.role is Role.CUSTOMER:
+        if form.user_id is None:
+            raise Invalid("userId is required for customer role", code="USER_ID_REQUIRED")
+        if form.user_id != by.subject:
+            raise UserScopeDenied
+    with transaction(form.merchant_id) as session:
+        return state_in(session, form.merchant_id, form.user_id, by)
+
+
+def state_in(session: Session, merchant_id: str, user_id: str | None, by: Principal) -> StateView:
+    """As this transaction sees it; as many statements for one payment as for a million."""
+    merchant = tenancy.settings_of(session, merchant_id)
+    user = _user(session, merchant_id, user_id) if user_id is not None else None
+    sources: Sources = current_app.extensions[_EXTENSION]
+    read = _for_customer if by.role is Role.CUSTOMER else _for_staff
+    return read(session, merchant, user, sources)
+
+
+def scope_of(merchant_id: str) -> WalletScopeView:
+    return WalletScopeView(wallet_shared=False, wallet_merchant_id=merchant_id)
+
+
+def _for_customer(
+    session: Session, merchant: MerchantFacts, user: UserState | None, sources: Sources
+) -> StateView:
+    alliance = _alliance(session, merchant, sources)
+    return StateView(
+        merchant=MerchantGlimpse(
+            merchant_id=merchant.merchant_id, name=merchant.name, currency=merchant.currency
+        ),
+        user=user,
+        dashboard=Nothing(),
+        campaigns=[],
+        proposals=[],
+        strategy_configs=[],
+        activities=sources.activities(session, merchant.merchant_id),
+        alliance_config=AllianceGlimpse(
+            wallet_shared=alliance.wallet_shared, stores=list(alliance.stores)
+        ),
+        wallet_scope=scope_of(merchant.merchant_id),
+    )
+
+
+def _for_staff(
+    session: Session, merchant: MerchantFacts, user: UserState | None, sources: Sources
+) -> StateView:
+    merchant_id = merchant.merchant_id
+    campaigns = sources.campaigns(session, merchant_id)
+    proposals = sources.proposals(session, merchant_id)
+    shown = _merchant(session, merchant)
+    return StateView(
+        merchant=shown,
+        user=user,
+        dashboard=_dashboard(shown, campaigns, proposals),
+        campaigns=campaigns,
+        proposals=proposals,
+        strategy_configs=sources.strategy_configs(session, merchant_id),
+        activities=sources.activities(session, merchant_id),
+        alliance_config=AllianceConfigView.of(_alliance(session, merchant, sources)),
+        wallet_scope=scope_of(merchant_id),
+    )
+
+
+def _merchant(session: Session, merchant: MerchantFacts) -> MerchantState:
+    used = wallets.budget_used(session, merchant.merchant_id)
+    staff = identity.present_staff(session, merchant.merchant_id)
+    return MerchantState(
+        merchant_id=merchant.merchant_id,
+        name=merchant.name,
+        currency=merchant.currency,
+        kill_switch_enabled=merchant.kill_switch_enabled,
+        budget_cap=major(merchant.budget_cap_minor, merchant.currency),
+        budget_used=major(used, merchant.currency),
+        staff=[StaffItem(uid=person.id, role=person.role) for person in staff],
+        onboarded_at=merchant.onboarded_at,
+    )
+
+
+def _dashboard(merchant: MerchantState, campaigns: Rows, proposals: Rows) -> DashboardView:
+    return DashboardView(
+        merchant_id=merchant.merchant_id,
+        merchant_name=merchant.name,
+        kill_switch_enabled=merchant.kill_switch_enabled,
+        budget_cap=merchant.budget_cap,
+        budget_used=merchant.budget_used,
+        pending_proposals=[PendingProposal.model_validate(p) for p in pending(proposals)],
+        active_campaign_count=running(campaigns),
+    )
+
+
+def _user(session: Session, merchant_id: str, user_id: str) -> UserState:
+    facts = identity.customer_facts(session, merchant_id, user_id, also_deleted=True)
+    pocket = wallets.pocket(session, merchant_id, user_id)
+    return UserState(
+        uid=facts.id,
+        display_name=facts.display_name,
+        phone_masked=identity.masked(facts.phone_last4),
+        wallet=pocket.wallet,
+        tags=facts.tags,
+        fragments=facts.fragments,
+        vouchers=[] if facts.is_deleted else pocket.vouchers,
+        is_deleted=facts.is_deleted,
+    )
+
+
+def _alliance(session: Session, merchant: MerchantFacts, sources: Sources) -> Alliance:
+    """The stored configuration; without one a merchant is alone in a cluster of its own."""
+    merchant_id = merchant.merchant_id
+    return sources.alliance(session, merchant_id) or Alliance(
+        merchant_id=merchant_id,
+        cluster_id=merchant.cluster_id,
+        stores=(merchant_id,),
+        wallet_shared=False,
+        tier_shared=False,
+        updated_at=merchant.onboarded_at,
+    )
