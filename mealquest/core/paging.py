@@ -56,9 +56,21 @@ def _sensible(day: date | None) -> date | None:
     return day and min(max(day, FIRST_DAY), LAST_DAY)
 
 
+def _in_utc(moment: datetime | None) -> datetime | None:
+    """UTC where it names no zone; kept from the ends of the calendar, as days are."""
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(max(aware, _EARLIEST), _LATEST).astimezone(UTC)
+
+
+_EARLIEST, _LATEST = (datetime.combine(day, time.min, UTC) for day in (FIRST_DAY, LAST_DAY))
 PageSize = Annotated[int, BeforeValidator(page_size)]
 OptionalText = Annotated[Str, Field(max_length=300), AfterValidator(_or_none)] | None
 OptionalDay = Annotated[date | None, BeforeValidator(_blank_is_none), AfterValidator(_sensible)]
+OptionalMoment = Annotated[
+    datetime | None, BeforeValidator(_blank_is_none), AfterValidator(_in_utc)
+]
 OptionalOrder = Annotated[Order, BeforeValidator(lambda value: value or Order.NEWEST)]
 
 
@@ -120,6 +132,12 @@ class Span:
 
     since: datetime | None = None
     until: datetime | None = None
+
+    def within(self, since: datetime | None, until: datetime | None) -> Span:
+        """What of it lies also from `since` on and before `until`."""
+        later = [moment for moment in (self.since, since) if moment]
+        sooner = [moment for moment in (self.until, until) if moment]
+        return Span(max(later, default=None), min(sooner, default=None))
 
 
 def span_of_days(first: date | None, last: date | None, zone: ZoneInfo) -> Span:

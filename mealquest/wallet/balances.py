@@ -63,9 +63,23 @@ def lock_wallet_of_anybody(session: Session, merchant_id: str, customer_id: str)
     return wallet
 
 
-def read_wallet(session: Session, merchant_id: str, customer_id: str) -> WalletRow:
-    """The balances as they are now, without a lock. UserNotFound as for `lock_wallet`."""
-    wallet = queries.read(session, merchant_id, customer_id)
+def read_wallet(
+    session: Session, merchant_id: str, customer_id: str, *, also_deleted: bool = False
+) -> WalletRow:
+    """The balances as they are now, without a lock. UserNotFound as for `lock_wallet`.
+
+    `also_deleted`: whom the owner erased has a wallet still; who cancelled has none.
+    """
+    read = queries.read_kept if also_deleted else queries.read
+    wallet = read(session, merchant_id, customer_id)
+    if wallet is None:
+        raise UserNotFound
+    return wallet
+
+
+def read_wallet_of_anybody(session: Session, merchant_id: str, customer_id: str) -> WalletRow:
+    """As `read_wallet`, also of a customer who has left; the wallet must be there."""
+    wallet = queries.read_of_anybody(session, merchant_id, customer_id)
     if wallet is None:
         raise UserNotFound
     return wallet
@@ -205,12 +219,16 @@ def add_lot(
     *,
     expires_at: datetime | None,
     granted_by: str,
-) -> None:
-    """Keep bonus of one grant together; the caller adds it to the balance and the ledger."""
+) -> str:
+    """Keep bonus of one grant together; the caller adds it to the balance and the ledger.
+
+    Returns the lot's id.
+    """
+    lot_id = new_id("lot")
     session.execute(
         insert(BonusLot).values(
             merchant_id=wallet.merchant_id,
-            id=new_id("lot"),
+            id=lot_id,
             customer_id=wallet.customer_id,
             granted_minor=minor,
             left_minor=minor,
@@ -218,6 +236,7 @@ def add_lot(
             granted_by=granted_by,
         )
     )
+    return lot_id
 
 
 def shown(wallet: WalletRow, lots: Sequence[Lot], now: datetime) -> Balances:

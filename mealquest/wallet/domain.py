@@ -29,6 +29,7 @@ class VoucherStatus(StrEnum):
     HELD = "HELD"  # kept for the payment `used_by`, which waits for money from outside
     USED = "USED"  # spent by `used_by`
     EXPIRED = "EXPIRED"  # set by a job; eligibility itself goes by the clock
+    WITHDRAWN = "WITHDRAWN"  # taken back: what earned it was refunded, or its customer left
 
 
 class VoucherVerdict(StrEnum):

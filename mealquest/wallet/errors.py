@@ -1,6 +1,6 @@
 """What can go wrong with balances and vouchers, in the words of the wire contract."""
 
-from mealquest.core.errors import Conflict, NotFound, Unavailable
+from mealquest.core.errors import Conflict, Forbidden, NotFound, Unavailable
 
 
 class WalletBusy(Unavailable):
@@ -26,6 +26,22 @@ class VoucherNotUsable(Conflict):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"voucher cannot be used: {why}")
+
+
+class EntryNotFound(NotFound):
+    """Also an entry of somebody else: that it exists is not told."""
+
+    code = "LEDGER_ENTRY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("ledger entry not found")
+
+
+class UserScopeDenied(Forbidden):
+    code = "USER_SCOPE_DENIED"
+
+    def __init__(self) -> None:
+        super().__init__("user scope denied")
 
 
 class BalancesDiffer(Exception):

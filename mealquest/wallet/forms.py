@@ -1,14 +1,23 @@
 """What the wallet takes in."""
 
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mealquest.core.paging import ListForm, OptionalDay
-from mealquest.core.wire import AmountOrZero, Input, Key, Line, PositiveAmount, refuse
+from mealquest.core.paging import (
+    ListForm,
+    OptionalDay,
+    OptionalMoment,
+    OptionalOrder,
+    OptionalText,
+    Order,
+)
+from mealquest.core.wire import AmountOrZero, Input, Key, Line, PositiveAmount, Remark, refuse
 from mealquest.wallet.domain import VoucherType
-from mealquest.wallet.models import TopUpMethod
+from mealquest.wallet.ledger import Bucket
+from mealquest.wallet.models import EntryKind, TopUpMethod
 
 MAX_BONUS_DAYS = 3650
 
@@ -88,14 +97,76 @@ class GrantVoucherForm(Input):
         Annotated[Decimal, Field(max_digits=5, decimal_places=4)] | None, BeforeValidator(_rate)
     ] = None
     valid_days: Annotated[int, Field(ge=1, le=365)] = 30
-    reason: Line = ""
+    reason: Remark = ""
+
+
+OptionalKind = Annotated[EntryKind | None, BeforeValidator(_blank_is_none)]
+OptionalBucket = Annotated[Bucket | None, BeforeValidator(_blank_is_none)]
+OptionalMethod = Annotated[TopUpMethod | None, BeforeValidator(_blank_is_none)]
+OptionalType = Annotated[VoucherType | None, BeforeValidator(_blank_is_none)]
+
+
+class SpanForm(ListForm):
+    """A list over time; the days are the merchant's and inclusive, `until` is not."""
+
+    user_id: OptionalText = None
+    from_day: OptionalDay = None
+    to_day: OptionalDay = None
+    since: OptionalMoment = None
+    until: OptionalMoment = None
+
+
+class LedgerForm(SpanForm):
+    """Entries of the ledger. `bucket`: those that moved it, of the customer `user_id` names."""
+
+    type: OptionalKind = None
+    bucket: OptionalBucket = None
+    order: OptionalOrder = Order.NEWEST
+
+    @model_validator(mode="after")
+    def _a_bucket_is_somebodys(self) -> Self:
+        if self.bucket and not self.user_id:
+            raise refuse("userId is required with bucket")
+        return self
+
+
+class EntryForm(Input):
+    txn_id: Key
+
+
+class TopUpsForm(SpanForm):
+    method: OptionalMethod = None
+    taken_by: OptionalText = None
+    order: OptionalOrder = Order.NEWEST
 
 
 class WalletsForm(ListForm):
     pass
 
 
-class VouchersForm(ListForm):
-    """Vouchers that can be used, soonest expiry first; `to_day`: that expire by then."""
+class VoucherState(StrEnum):
+    """Which vouchers a list shows; one past its expiry counts as expired at once."""
 
-    to_day: OptionalDay = None
+    ACTIVE = "ACTIVE"
+    HELD = "HELD"
+    USED = "USED"
+    EXPIRED = "EXPIRED"
+    WITHDRAWN = "WITHDRAWN"
+    ALL = "ALL"
+
+
+class VoucherOrder(StrEnum):
+    SOONEST = "soonest"  # expiry first
+    LATEST = "latest"
+
+
+class VouchersForm(SpanForm):
+    """Vouchers by state, those that can be used where none is named; the days are of expiry."""
+
+    status: Annotated[VoucherState, BeforeValidator(lambda sent: sent or VoucherState.ACTIVE)] = (
+        VoucherState.ACTIVE
+    )
+    type: OptionalType = None
+    order: Annotated[VoucherOrder, BeforeValidator(lambda sent: sent or VoucherOrder.SOONEST)] = (
+        VoucherOrder.SOONEST
+    )

@@ -56,7 +56,7 @@ def grant_by_hand(
         worth = {"value": number(form.value), "reason": form.reason}
         audit.record(session, merchant_id, ACTION, by, details | worth)
         outbox.publish(session, merchant_id, "VOUCHER_GRANTED", details | worth)
-        idempotency.store(session, merchant_id, request, view)
+        idempotency.store(session, merchant_id, request, view, customer_id=form.user_id)
     return view
 
 

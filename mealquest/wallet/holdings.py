@@ -1,8 +1,8 @@
 """What a merchant's customers hold, all together and one by one: balances and vouchers."""
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -10,10 +10,14 @@ from sqlalchemy.orm import Session
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.money import Currency
-from mealquest.core.paging import Keyset, cut, span_of_days
+from mealquest.core.paging import EXPORT_BATCH, Keyset, Order, batches, cut
+from mealquest.core.principal import Principal
+from mealquest.identity.service import ShownCustomer
 from mealquest.tenancy import service as tenancy
+from mealquest.wallet import list_queries
+from mealquest.wallet.books import customers_of, span_of, whose
 from mealquest.wallet.domain import Balances, VoucherFacts, VoucherStatus, VoucherType
-from mealquest.wallet.forms import VouchersForm, WalletsForm
+from mealquest.wallet.forms import VoucherOrder, VouchersForm, WalletsForm
 from mealquest.wallet.replies import (
     OwedView,
     VoucherRowView,
@@ -38,30 +42,9 @@ _EXPIRING = text(
     """
     SELECT count(*) FROM vouchers
      WHERE merchant_id = :merchant AND status = 'ACTIVE'
-       AND expires_at > now() AND expires_at <= :until
+       AND expires_at > now() AND expires_at < :until
     """
 )
-_WALLETS = text(
-    """
-    SELECT w.customer_id, c.display_name, w.currency, w.principal_minor, w.bonus_minor,
-           w.silver_minor, w.held_principal_minor, w.held_bonus_minor, w.held_silver_minor
-      FROM wallets w JOIN customers c ON c.merchant_id = w.merchant_id AND c.id = w.customer_id
-     WHERE w.merchant_id = :merchant AND w.customer_id > :after
-       AND w.principal_minor + w.bonus_minor + w.silver_minor > 0
-     ORDER BY w.customer_id LIMIT :limit
-    """
-)
-_VOUCHERS = text(
-    """
-    SELECT v.id, v.customer_id, c.display_name, v.type, v.name, v.value_minor, v.min_spend_minor,
-           v.discount_rate, v.status, v.expires_at
-      FROM vouchers v JOIN customers c ON c.merchant_id = v.merchant_id AND c.id = v.customer_id
-     WHERE v.merchant_id = :merchant AND v.status = 'ACTIVE' AND v.expires_at > now()
-       AND v.expires_at < :until AND (v.expires_at, v.id) > (:after, :after_id)
-     ORDER BY v.expires_at, v.id LIMIT :limit
-    """
-)
-EVER = datetime(9999, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -76,6 +59,13 @@ def owed(session: Session, merchant_id: str, currency: Currency) -> OwedView:
     )
 
 
+def all_owed(merchant_id: str) -> OwedView:
+    """As `owed`, in a transaction of its own."""
+    with transaction(merchant_id) as session:
+        currency = tenancy.settings_of(session, merchant_id).currency
+        return owed(session, merchant_id, currency)
+
+
 def expiring_vouchers(session: Session, merchant_id: str, until: datetime) -> int:
     """Vouchers that can be used now and expire until then."""
     return int(session.execute(_EXPIRING, {"merchant": merchant_id, "until": until}).scalar_one())
@@ -83,43 +73,79 @@ def expiring_vouchers(session: Session, merchant_id: str, until: datetime) -> in
 
 def wallets(merchant_id: str, form: WalletsForm) -> WalletsPage:
     """Wallets that hold something, by customer: the entries that sum to what is owed."""
-    after = Keyset.decode(form.cursor).id if form.cursor else ""
-    values = {"merchant": merchant_id, "after": after, "limit": form.limit + 1}
+    rows, next_cursor = _wallets(merchant_id, form.cursor, form.limit)
+    return WalletsPage(items=rows, next_cursor=next_cursor)
+
+
+def every_wallet(merchant_id: str) -> Iterator[Sequence[WalletRowView]]:
+    """All of them, in batches that are read as they are asked for."""
+    return batches(lambda cursor: _wallets(merchant_id, cursor, EXPORT_BATCH))
+
+
+def vouchers(merchant_id: str, form: VouchersForm, by: Principal) -> VouchersPage:
+    """Vouchers by state, in order of expiry; a customer sees own ones only.
+
+    Raises UserScopeDenied: somebody else's; Invalid: not a cursor of ours.
+    """
+    rows, next_cursor = _vouchers(merchant_id, form, by, form.cursor, form.limit)
+    return VouchersPage(items=rows, next_cursor=next_cursor)
+
+
+def every_voucher(
+    merchant_id: str, form: VouchersForm, by: Principal
+) -> Iterator[Sequence[VoucherRowView]]:
+    """All vouchers of the filter, in batches that are read as they are asked for."""
+    return batches(lambda cursor: _vouchers(merchant_id, form, by, cursor, EXPORT_BATCH))
+
+
+def _wallets(
+    merchant_id: str, cursor: str | None, limit: int
+) -> tuple[list[WalletRowView], str | None]:
+    after = Keyset.decode(cursor).id if cursor else ""
     with transaction(merchant_id) as session:
-        rows = session.execute(_WALLETS, values).all()
-    shown, next_cursor = cut(rows, form.limit, lambda row: Keyset(LONG_AGO, row[0]).encode())
-    return WalletsPage(items=[_wallet(row) for row in shown], next_cursor=next_cursor)
+        rows = list_queries.wallets(session, merchant_id, after, limit + 1)
+        shown, following = cut(rows, limit, lambda row: Keyset(LONG_AGO, row[0]).encode())
+        people = customers_of(session, merchant_id, (row[0] for row in shown))
+    return [_wallet(row, people[row[0]]) for row in shown], following
 
 
-def vouchers(merchant_id: str, form: VouchersForm) -> VouchersPage:
-    """Vouchers that can be used, soonest expiry first."""
-    after = Keyset.decode(form.cursor) if form.cursor else Keyset(LONG_AGO, "")
+def _vouchers(
+    merchant_id: str, form: VouchersForm, by: Principal, cursor: str | None, limit: int
+) -> tuple[list[VoucherRowView], str | None]:
+    after, now = Keyset.decode(cursor) if cursor else None, utc_now()
+    customer_id = whose(merchant_id, form.user_id, by)
     with transaction(merchant_id) as session:
         settings = tenancy.settings_of(session, merchant_id)
-        days = span_of_days(None, form.to_day, ZoneInfo(settings.time_zone))
-        values = {
-            "merchant": merchant_id,
-            "until": days.until or EVER,
-            "after": after.moment,
-            "after_id": after.id,
-            "limit": form.limit + 1,
-        }
-        rows = session.execute(_VOUCHERS, values).all()
-    shown, next_cursor = cut(rows, form.limit, lambda row: Keyset(row.expires_at, row.id).encode())
-    items = [_voucher(row, settings.currency) for row in shown]
-    return VouchersPage(items=items, next_cursor=next_cursor)
+        rows = list_queries.vouchers(
+            session,
+            merchant_id,
+            customer_id=customer_id,
+            state=form.status,
+            kind=form.type,
+            span=span_of(form, settings.time_zone),
+            order=Order.OLDEST if form.order is VoucherOrder.SOONEST else Order.NEWEST,
+            after=after,
+            now=now,
+            limit=limit + 1,
+        )
+        shown, following = cut(rows, limit, lambda row: Keyset(row.expires_at, row.id).encode())
+        people = customers_of(session, merchant_id, (row.customer_id for row in shown))
+    items = [_voucher(row, people[row.customer_id], settings.currency, now) for row in shown]
+    return items, following
 
 
-def _wallet(row: Any) -> WalletRowView:
-    balances, held = Balances(*row[3:6]), Balances(*row[6:9])
+def _wallet(row: Any, customer: ShownCustomer) -> WalletRowView:
+    balances, held = Balances(*row[2:5]), Balances(*row[5:8])
     return WalletRowView(
-        user_id=row[0],
-        display_name=row[1],
-        wallet=WalletView.of(balances, Currency(row[2]), held),
+        user_id=customer.user_id,
+        display_name=customer.display_name,
+        wallet=WalletView.of(balances, Currency(row[1]), held),
     )
 
 
-def _voucher(row: Any, currency: Currency) -> VoucherRowView:
+def _voucher(
+    row: Any, customer: ShownCustomer, currency: Currency, now: datetime
+) -> VoucherRowView:
     facts = VoucherFacts(
         row.id,
         VoucherType(row.type),
@@ -131,7 +157,9 @@ def _voucher(row: Any, currency: Currency) -> VoucherRowView:
         row.expires_at,
     )
     return VoucherRowView(
-        user_id=row.customer_id,
-        display_name=row.display_name,
-        voucher=VoucherView.of(facts, currency, utc_now()),
+        user_id=customer.user_id,
+        display_name=customer.display_name,
+        voucher=VoucherView.of(facts, currency, now),
+        created_at=row.created_at,
+        payment_txn_id=row.used_by,
     )

@@ -4,7 +4,9 @@ An account has no row of its own; its balance is what came in minus what went ou
 `wallet:<customer>:principal|bonus|silver`, the merchant's `sales`, `gifts` (bonus given away),
 `vouchers` (promotion the merchant paid for) and `breakage` (bonus that expired unspent), money
 from `outside:<method>` or `outside:gateway`, `merchant:due_back` for outside money that must be
-returned, and `opening` for balances older than the ledger.
+returned, `merchant:receivables` for what customers owe (below zero while they do) and
+`merchant:written_off` for what of that was given up, and `opening` for balances older than the
+ledger.
 """
 
 from collections.abc import Sequence
@@ -30,6 +32,8 @@ BREAKAGE: Final = "merchant:breakage"
 OPENING: Final = "opening"
 GATEWAY: Final = "outside:gateway"
 DUE_BACK: Final = "merchant:due_back"
+RECEIVABLES: Final = "merchant:receivables"
+WRITTEN_OFF: Final = "merchant:written_off"
 
 
 class Bucket(StrEnum):

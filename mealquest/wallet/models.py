@@ -18,7 +18,9 @@ class EntryKind(StrEnum):
     PAYMENT_PENDING = "PAYMENT_PENDING"  # moves nothing yet: the assets are held
     PAYMENT_EXTERNAL_CONFIRM = "PAYMENT_EXTERNAL_CONFIRM"  # outside money came: all parts move
     EXTERNAL_RECEIVED = "EXTERNAL_RECEIVED"  # outside money came that must go back
-    GATEWAY_REFUND = "GATEWAY_REFUND"  # and went back
+    GATEWAY_REFUND = "GATEWAY_REFUND"  # it, or the outside part of a refund, went back
+    REFUND = "REFUND"  # a payment given back, in whole or in part
+    RECEIVABLE_SETTLED = "RECEIVABLE_SETTLED"  # what a customer owed was paid, or given up
     BONUS_EXPIRY = "BONUS_EXPIRY"
 
 
@@ -99,7 +101,9 @@ class Voucher(TenantRow):
         _customer_key(),
         CheckConstraint("value_minor >= 0 AND min_spend_minor >= 0", name="not_negative"),
         CheckConstraint("discount_rate > 0 AND discount_rate < 1", name="rate_in_range"),
-        Index(None, "merchant_id", "customer_id"),
+        Index(None, "merchant_id", "customer_id", "expires_at", "id"),
+        Index(None, "merchant_id", "status", "expires_at", "id"),
+        Index(None, "merchant_id", "type", "status", "expires_at", "id"),
         Index(None, "merchant_id", "expires_at", postgresql_where=text("status = 'ACTIVE'")),
         Index(None, "merchant_id", "granted_by", "created_at"),
     )
@@ -127,6 +131,15 @@ class LedgerEntry(TenantRow):
         Index(None, "merchant_id", "kind", "reference", unique=True),
         Index(None, "merchant_id", "customer_id", "created_at", "id"),
         Index(None, "merchant_id", "created_at", "id"),
+        # Most entries are payments: those are found by the one before.
+        Index(
+            None,
+            "merchant_id",
+            "kind",
+            "created_at",
+            "id",
+            postgresql_where=text("kind <> 'PAYMENT'"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -166,6 +179,10 @@ class TopUp(TenantRow):
         _customer_key(),
         CheckConstraint("amount_minor > 0 AND bonus_minor >= 0", name="amounts"),
         Index(None, "merchant_id", "created_at", "id"),
+        Index(None, "merchant_id", "customer_id", "created_at", "id"),
+        Index(None, "merchant_id", "method", "created_at", "id"),
+        Index(None, "merchant_id", "taken_by", "created_at", "id"),
+        Index(None, "merchant_id", "taken_by", "method", "created_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

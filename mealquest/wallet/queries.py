@@ -78,13 +78,13 @@ _LOCK = text(
        FOR UPDATE OF w FOR SHARE OF c
     """
 )
-_LOCK_ALONE = text(
-    """
+_ALONE = """
     SELECT currency, principal_minor, bonus_minor, silver_minor,
            held_principal_minor, held_bonus_minor, held_silver_minor FROM wallets
-     WHERE merchant_id = :merchant AND customer_id = :customer FOR UPDATE
-    """
-)
+     WHERE merchant_id = :merchant AND customer_id = :customer
+"""
+_READ_ALONE = text(_ALONE)
+_LOCK_ALONE = text(_ALONE + " FOR UPDATE")
 _READ = text(
     """
     SELECT s.currency, coalesce(w.principal_minor, 0), coalesce(w.bonus_minor, 0),
@@ -96,6 +96,7 @@ _READ = text(
      WHERE c.merchant_id = :merchant AND c.id = :customer AND c.deleted_at IS NULL
     """
 )
+_READ_KEPT = text(_READ.text.replace("c.deleted_at IS NULL", "c.cancelled_at IS NULL"))
 _CREATE = text(
     """
     INSERT INTO wallets (merchant_id, customer_id, currency)
@@ -131,6 +132,16 @@ def lock_of_anybody(session: Session, merchant_id: str, customer_id: str) -> Loc
 def read(session: Session, merchant_id: str, customer_id: str) -> WalletRow | None:
     """The balances without a lock, zeros when there is no wallet; None without the customer."""
     return _wallet(session, _READ, WalletRow, merchant_id, customer_id)
+
+
+def read_of_anybody(session: Session, merchant_id: str, customer_id: str) -> WalletRow | None:
+    """As `lock_of_anybody`, without the lock."""
+    return _wallet(session, _READ_ALONE, WalletRow, merchant_id, customer_id)
+
+
+def read_kept(session: Session, merchant_id: str, customer_id: str) -> WalletRow | None:
+    """As `read`, also of a customer whom the owner erased."""
+    return _wallet(session, _READ_KEPT, WalletRow, merchant_id, customer_id)
 
 
 def create(session: Session, merchant_id: str, customer_id: str) -> None:

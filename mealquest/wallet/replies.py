@@ -1,16 +1,16 @@
 """What the wallet answers. Amounts are in major units of the merchant's currency."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import PlainSerializer, WithJsonSchema
 
 from mealquest.core.money import Currency, Money
-from mealquest.core.wire import Amount, Page, Timestamp, View
+from mealquest.core.wire import Amount, Page, PageInfo, Timestamp, View
 from mealquest.wallet.domain import Balances, VoucherFacts, VoucherStatus, VoucherType
 from mealquest.wallet.ledger import Posting
-from mealquest.wallet.models import EntryKind
+from mealquest.wallet.models import EntryKind, TopUpMethod
 
 Rate = Annotated[
     Decimal,
@@ -102,6 +102,8 @@ class PostingView(View):
 
 
 class LedgerRowView(View):
+    """An entry of the ledger. What moved between which accounts is for staff."""
+
     txn_id: str
     merchant_id: str
     user_id: str
@@ -109,7 +111,7 @@ class LedgerRowView(View):
     amount: Amount
     details: dict[str, Any]
     timestamp: Timestamp
-    postings: list[PostingView]
+    postings: list[PostingView] | None
 
 
 class TopUpView(View):
@@ -130,6 +132,7 @@ class CustomerDetailView(View):
     vouchers: list[VoucherView]
     bonus_lots: list[BonusLotView]
     ledger: list[LedgerRowView]
+    is_deleted: bool = False
 
 
 class TopUpRuleView(View):
@@ -176,7 +179,50 @@ class VoucherRowView(View):
     user_id: str
     display_name: str
     voucher: VoucherView
+    created_at: Timestamp
+    payment_txn_id: str | None  # that spent it, or holds it
 
 
 class VouchersPage(Page):
     items: list[VoucherRowView]
+
+
+class LedgerPage(View):
+    merchant_id: str
+    user_id: str | None  # whose entries, when one customer's were asked for
+    items: list[LedgerRowView]
+    page_info: PageInfo
+
+
+class TopUpRowView(View):
+    top_up_id: str
+    txn_id: str  # its entry in the ledger
+    user_id: str
+    display_name: str
+    amount: Amount
+    bonus: Amount
+    method: TopUpMethod
+    note: str
+    taken_by: str
+    timestamp: Timestamp
+
+
+class TopUpsPage(Page):
+    items: list[TopUpRowView]
+
+
+class TopUpSumView(View):
+    """What came in by one method."""
+
+    method: TopUpMethod
+    count: int
+    paid: Amount
+    bonus: Amount
+
+
+class TopUpSumsView(View):
+    """By method; the days they cover are the merchant's, inclusive."""
+
+    from_day: date
+    to_day: date
+    items: list[TopUpSumView]

@@ -3,6 +3,7 @@
 What joins a transaction stands in `balances`, the use cases in `top_ups` and `expiry`.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -18,14 +19,28 @@ from mealquest.wallet.balances import (
     lock_wallet_of_anybody,
     open_balances,
     read_wallet,
+    read_wallet_of_anybody,
     shown,
     spend,
 )
+from mealquest.wallet.books import (
+    all_moved,
+    balance_in,
+    entry,
+    every_entry,
+    every_top_up,
+    ledger_page,
+    moved,
+    top_up_sums,
+    top_ups_page,
+)
+from mealquest.wallet.checks import CHECKS
 from mealquest.wallet.domain import (
     NO_VOUCHER,
     Balances,
     Checkout,
     Deduction,
+    Lot,
     LotUse,
     VoucherFacts,
     VoucherOption,
@@ -36,9 +51,17 @@ from mealquest.wallet.domain import (
     spendable,
 )
 from mealquest.wallet.expiry import expire_due, has_due
-from mealquest.wallet.forms import TopUpForm
+from mealquest.wallet.forms import LedgerForm, TopUpForm
 from mealquest.wallet.grants import grant_by_hand
-from mealquest.wallet.holdings import expiring_vouchers, owed, vouchers, wallets
+from mealquest.wallet.holdings import (
+    all_owed,
+    every_voucher,
+    every_wallet,
+    expiring_vouchers,
+    owed,
+    vouchers,
+    wallets,
+)
 from mealquest.wallet.holds import (
     Hold,
     capture,
@@ -49,6 +72,7 @@ from mealquest.wallet.holds import (
     release,
     return_outside,
 )
+from mealquest.wallet.leaving import leave
 from mealquest.wallet.ledger import (
     BREAKAGE,
     GIFTS,
@@ -62,6 +86,8 @@ from mealquest.wallet.ledger import (
 )
 from mealquest.wallet.models import EntryKind, TopUpMethod
 from mealquest.wallet.queries import LockedWallet, Purse, WalletRow, purse
+from mealquest.wallet.queries import voucher as voucher_facts
+from mealquest.wallet.repairs import free_voucher, set_held
 from mealquest.wallet.replies import (
     BalancesView,
     BonusLotView,
@@ -74,11 +100,22 @@ from mealquest.wallet.replies import (
     WalletView,
     major,
 )
+from mealquest.wallet.returns import (
+    Return,
+    VoucherUse,
+    budget_used,
+    expired_of_lots,
+    give_back,
+    lots_about,
+    settle_receivable,
+    voucher_uses,
+)
 from mealquest.wallet.rules import add_rule, preview, remove_rule, rules
 from mealquest.wallet.top_ups import top_up
 
 __all__ = [
     "BREAKAGE",
+    "CHECKS",
     "GIFTS",
     "NO_VOUCHER",
     "SALES",
@@ -92,14 +129,18 @@ __all__ = [
     "Deduction",
     "EntryKind",
     "Hold",
+    "LedgerForm",
     "LedgerRowView",
     "LockedWallet",
+    "Lot",
     "LotUse",
     "Operation",
     "OwedView",
+    "Pocket",
     "Posting",
     "PostingView",
     "Purse",
+    "Return",
     "TopUpForm",
     "TopUpMethod",
     "TopUpView",
@@ -107,39 +148,64 @@ __all__ = [
     "VoucherOption",
     "VoucherStatus",
     "VoucherType",
+    "VoucherUse",
     "VoucherVerdict",
     "VoucherView",
     "WalletRow",
     "WalletView",
     "add_rule",
+    "all_moved",
+    "all_owed",
+    "balance_in",
     "balance_of",
+    "budget_used",
     "capture",
     "capture_late",
     "checkout",
     "customer_detail",
+    "entry",
+    "every_entry",
+    "every_top_up",
+    "every_voucher",
+    "every_wallet",
     "expire_due",
+    "expired_of_lots",
     "expiring_vouchers",
+    "free_voucher",
+    "give_back",
     "grant_by_hand",
     "grant_voucher",
     "has_due",
     "hold",
+    "leave",
+    "ledger_page",
     "lock_wallet",
     "lock_wallet_of_anybody",
+    "lots_about",
     "major",
+    "moved",
     "note_pending",
     "open_balances",
     "owed",
+    "pocket",
     "postings_of",
     "preview",
     "purse",
     "read_wallet",
+    "read_wallet_of_anybody",
     "receive_for_return",
     "release",
     "remove_rule",
     "return_outside",
     "rules",
+    "set_held",
+    "settle_receivable",
     "spend",
     "top_up",
+    "top_up_sums",
+    "top_ups_page",
+    "voucher_facts",
+    "voucher_uses",
     "vouchers",
     "wallet_account",
     "wallet_view",
@@ -152,12 +218,14 @@ NEWEST_ROWS = 20
 def customer_detail(merchant_id: str, user_id: str) -> CustomerDetailView:
     """A customer with balances, vouchers, bonus lots and the newest ledger rows.
 
-    UserNotFound: no such customer at this merchant, or one who has left.
+    Whom the owner erased is shown without a name, for what the wallet still holds.
+
+    UserNotFound: no such customer at this merchant, or one who cancelled.
     """
     now = utc_now()
     with transaction(merchant_id) as session:
-        facts = identity.customer_facts(session, merchant_id, user_id)
-        wallet = read_wallet(session, merchant_id, user_id)
+        facts = identity.customer_facts(session, merchant_id, user_id, also_deleted=True)
+        wallet = read_wallet(session, merchant_id, user_id, also_deleted=True)
         lots = spendable(purse(session, merchant_id, user_id).lots, now)
         return CustomerDetailView(
             uid=facts.id,
@@ -167,7 +235,7 @@ def customer_detail(merchant_id: str, user_id: str) -> CustomerDetailView:
             fragments=facts.fragments,
             currency=wallet.currency,
             wallet=WalletView.of(shown(wallet, lots, now), wallet.currency, wallet.held),
-            vouchers=_vouchers(session, wallet, now),
+            vouchers=[] if facts.is_deleted else _vouchers(session, wallet, now),
             bonus_lots=[
                 BonusLotView(
                     amount=major(lot.left_minor, wallet.currency), expires_at=lot.expires_at
@@ -175,7 +243,28 @@ def customer_detail(merchant_id: str, user_id: str) -> CustomerDetailView:
                 for lot in lots
             ],
             ledger=_newest_rows(session, wallet),
+            is_deleted=facts.is_deleted,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Pocket:
+    """What a customer has: balances, and vouchers, active ones first."""
+
+    wallet: WalletView
+    vouchers: list[VoucherView]
+
+
+def pocket(session: Session, merchant_id: str, customer_id: str) -> Pocket:
+    """What a customer has as this transaction sees it, without a lock.
+
+    UserNotFound: no such customer at this merchant, or one who cancelled.
+    """
+    now = utc_now()
+    wallet = read_wallet(session, merchant_id, customer_id, also_deleted=True)
+    lots = purse(session, merchant_id, customer_id).lots
+    view = WalletView.of(shown(wallet, lots, now), wallet.currency, wallet.held)
+    return Pocket(view, _vouchers(session, wallet, now))
 
 
 def wallet_view(session: Session, merchant_id: str, customer_id: str) -> WalletView:

@@ -51,7 +51,7 @@ def top_up(merchant_id: str, form: TopUpForm, by: Principal, request: KeyedReque
         wallet = lock_wallet(session, merchant_id, form.user_id)
         view = _credit(session, wallet, form, by)
         _tell(session, merchant_id, form, view, by)
-        idempotency.store(session, merchant_id, request, view)
+        idempotency.store(session, merchant_id, request, view, customer_id=form.user_id)
     return view
 
 

@@ -1,11 +1,9 @@
 """A customer's wallet, and topping it up."""
 
 from decimal import Decimal
-from typing import Any
 
 from flask import request, url_for
 
-from mealquest.core.paging import ListForm
 from mealquest.core.principal import MANAGEMENT, MERCHANT, Role
 from mealquest.core.wire import Input, Key, NoInput
 from mealquest.tenancy.service import Operation
@@ -17,8 +15,6 @@ from mealquest.wallet.forms import (
     RuleIdForm,
     TopUpForm,
     TopUpRuleForm,
-    VouchersForm,
-    WalletsForm,
 )
 from mealquest.wallet.models import EntryKind
 from mealquest.wallet.replies import (
@@ -28,13 +24,9 @@ from mealquest.wallet.replies import (
     TopUpRulesView,
     TopUpRuleView,
     TopUpView,
-    VouchersPage,
     VoucherView,
-    WalletsPage,
 )
-from mealquest.web import lists
 from mealquest.web.frame import Call, Feature, Scope
-from mealquest.web.lists import Listing
 from mealquest.web.look import money
 from mealquest.web.look import translate as _
 
@@ -44,14 +36,6 @@ OWNER = frozenset({Role.OWNER})
 
 class CustomerPageForm(Input):
     user_id: Key
-
-
-class WalletsView(WalletsPage, Listing):
-    """The list with what its page needs besides."""
-
-
-class VouchersView(VouchersPage, Listing):
-    """The list with what its page needs besides."""
 
 
 @feature.get(
@@ -162,44 +146,6 @@ def remove_top_up_rule(call: Call, form: RuleIdForm) -> TopUpRuleView:
     return service.remove_rule(call.merchant_id, form.rule_id, call.principal)
 
 
-@feature.get(
-    api="/api/wallets",
-    page="/console/wallets",
-    roles=MERCHANT,
-    scope=Scope.QUERY,
-    template="wallet/wallets",
-)
-def wallets(call: Call, form: WalletsForm) -> WalletsView:
-    """Every wallet that holds something: the entries that sum to what the shop owes."""
-    page = service.wallets(call.merchant_id, form)
-    more = _next("wallet.wallets.page", form, page.next_cursor)
-    return WalletsView(**dict(page), limit=form.limit, **more)
-
-
-@feature.get(
-    api="/api/vouchers",
-    page="/console/vouchers",
-    roles=MERCHANT,
-    scope=Scope.QUERY,
-    template="wallet/vouchers",
-)
-def vouchers(call: Call, form: VouchersForm) -> VouchersView:
-    """Vouchers that can be used, soonest expiry first."""
-    page = service.vouchers(call.merchant_id, form)
-    more = _next("wallet.vouchers.page", form, page.next_cursor)
-    return VouchersView(**dict(page), limit=form.limit, **more)
-
-
-def _next(page: str, form: ListForm, cursor: str | None) -> dict[str, Any]:
-    """Addresses of a list without a file: the next page, and the first from a later one."""
-    sent = lists.filters_of(form)
-    return {
-        "next_url": url_for(page, **sent, limit=form.limit, cursor=cursor) if cursor else None,
-        "first_url": url_for(page, **sent, limit=form.limit) if form.cursor else None,
-        "clear_url": url_for(page) if sent else None,
-    }
-
-
 @feature.word
 def voucher_worth(voucher: VoucherView) -> str:
     """What a voucher takes off, in words for people."""
@@ -216,6 +162,7 @@ def voucher_state(status: VoucherStatus) -> str:
         VoucherStatus.HELD: _("Held for a payment"),
         VoucherStatus.USED: _("Used"),
         VoucherStatus.EXPIRED: _("Expired"),
+        VoucherStatus.WITHDRAWN: _("Taken back"),
     }[status]
 
 
@@ -229,6 +176,8 @@ def entry_label(kind: EntryKind) -> str:
         EntryKind.PAYMENT_EXTERNAL_CONFIRM: _("Payment with outside money"),
         EntryKind.EXTERNAL_RECEIVED: _("Outside money came too late"),
         EntryKind.GATEWAY_REFUND: _("Outside money sent back"),
+        EntryKind.REFUND: _("Refund"),
+        EntryKind.RECEIVABLE_SETTLED: _("What the customer owed"),
         EntryKind.BONUS_EXPIRY: _("Bonus expired"),
     }[kind]
 
@@ -236,8 +185,8 @@ def entry_label(kind: EntryKind) -> str:
 @feature.word
 def wallet_change(row: LedgerRowView) -> Decimal:
     """What a movement added to the customer's wallet; below zero when it took."""
-    into = sum(p.amount for p in row.postings if _is_wallet(p.destination))
-    out = sum(p.amount for p in row.postings if _is_wallet(p.source))
+    into = sum(p.amount for p in row.postings or () if _is_wallet(p.destination))
+    out = sum(p.amount for p in row.postings or () if _is_wallet(p.source))
     return Decimal(into - out)
 
 
@@ -254,6 +203,8 @@ def account_label(account: str) -> str:
         "merchant:vouchers": _("Vouchers of the shop"),
         "merchant:breakage": _("Bonus that expired"),
         "merchant:due_back": _("Owed back to the customer"),
+        "merchant:receivables": _("Owed by the customer"),
+        "merchant:written_off": _("Given up"),
         "opening": _("Balance brought in"),
     }[account]
 

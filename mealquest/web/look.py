@@ -4,6 +4,8 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,6 +34,24 @@ ROLE_LABELS = {
     Role.MANAGER: lazy_gettext("Manager"),
     Role.CLERK: lazy_gettext("Clerk"),
     Role.APPLICANT: lazy_gettext("New owner"),
+    Role.PARTNER: lazy_gettext("Partner"),
+}
+
+
+class NavigationGroup(StrEnum):
+    """Under which heading an entry stands; the groups come in this order."""
+
+    DAILY = "daily"  # first and without a heading: on a phone these are the bar below
+    MONEY = "money"
+    OFFERS = "offers"
+    SHOP = "shop"
+
+
+GROUP_LABELS = {
+    NavigationGroup.DAILY: "",
+    NavigationGroup.MONEY: lazy_gettext("Money"),
+    NavigationGroup.OFFERS: lazy_gettext("Offers"),
+    NavigationGroup.SHOP: lazy_gettext("Shop"),
 }
 
 
@@ -42,8 +62,16 @@ class NavigationEntry:
     endpoint: str
     roles: frozenset[Role]
     keys: str = ""  # of its keyboard shortcut
+    group: NavigationGroup = NavigationGroup.SHOP
     url: str = ""
     current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationSection:
+    name: str
+    label: Any
+    entries: tuple[NavigationEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +81,50 @@ class Person:
     merchant_name: str
 
 
-NAVIGATION = (
-    NavigationEntry(lazy_gettext("Home"), "home", "payments.home.page", MERCHANT, "g h"),
+DAILY, MONEY, OFFERS, SHOP = NavigationGroup
+NAVIGATION = (  # in each group in this order
+    NavigationEntry(lazy_gettext("Home"), "home", "payments.home.page", MERCHANT, "g h", DAILY),
     NavigationEntry(
-        lazy_gettext("Take a payment"), "cash", "payments.counter.page", MERCHANT, "g t"
+        lazy_gettext("Take a payment"), "cash", "payments.counter.page", MERCHANT, "g t", DAILY
     ),
-    NavigationEntry(lazy_gettext("Customers"), "users", "identity.customers.page", MERCHANT, "g c"),
-    NavigationEntry(lazy_gettext("Payments"), "receipt", "payments.payments.page", MERCHANT, "g p"),
     NavigationEntry(
-        lazy_gettext("Top-up rules"), "coins", "wallet.top_up_rules.page", MERCHANT, "g r"
+        lazy_gettext("Customers"), "users", "identity.customers.page", MERCHANT, "g c", DAILY
     ),
-    NavigationEntry(lazy_gettext("Staff"), "user", "staff.staff.page", MANAGEMENT, "g s"),
-    NavigationEntry(lazy_gettext("Audit"), "history", "audit.audit.page", MERCHANT, "g a"),
-    NavigationEntry(lazy_gettext("Settings"), "settings", "tenancy.settings.page", MERCHANT, "g e"),
+    NavigationEntry(
+        lazy_gettext("Payments"), "receipt", "payments.payments.page", MERCHANT, "g p", MONEY
+    ),
+    NavigationEntry(lazy_gettext("Ledger"), "list", "ledger.ledger.page", MERCHANT, "g l", MONEY),
+    NavigationEntry(
+        lazy_gettext("Top-ups"), "coins", "top_ups.top_ups.page", MERCHANT, "g u", MONEY
+    ),
+    NavigationEntry(
+        lazy_gettext("Wallets"), "wallet", "holdings.wallets.page", MERCHANT, "g w", MONEY
+    ),
+    NavigationEntry(
+        lazy_gettext("Partner orders"), "truck", "suppliers.desk.page", MERCHANT, "g o", MONEY
+    ),
+    NavigationEntry(
+        lazy_gettext("Vouchers"), "ticket", "holdings.vouchers.page", MERCHANT, "g v", OFFERS
+    ),
+    NavigationEntry(
+        lazy_gettext("Invoices"), "file-invoice", "invoices.invoices.page", MERCHANT, "g i", MONEY
+    ),
+    NavigationEntry(
+        lazy_gettext("Top-up rules"), "gift", "wallet.top_up_rules.page", MERCHANT, "g r", OFFERS
+    ),
+    NavigationEntry(
+        lazy_gettext("Contract"),
+        "shield-check",
+        "contract.status.page",
+        MANAGEMENT,
+        "g k",
+        SHOP,
+    ),
+    NavigationEntry(lazy_gettext("Staff"), "user", "staff.staff.page", MANAGEMENT, "g s", SHOP),
+    NavigationEntry(lazy_gettext("Audit"), "history", "audit.audit.page", MERCHANT, "g a", SHOP),
+    NavigationEntry(
+        lazy_gettext("Settings"), "settings", "tenancy.settings.page", MERCHANT, "g e", SHOP
+    ),
 )
 
 
@@ -203,8 +262,10 @@ def _context() -> dict[str, Any]:
     settings = current_app.config["SETTINGS"]
     locale = str(get_locale() or "en")
     facts, who = merchant(), principal()
+    navigation = _navigation()
     return {
-        "navigation": _navigation(),
+        "navigation": navigation,
+        "navigation_sections": _sections(navigation),
         "person": _person(),
         "currency": facts.currency if facts else "",
         "may_give_bonus": who is not None and who.role in MANAGEMENT,
@@ -233,14 +294,28 @@ def _navigation() -> list[NavigationEntry]:
     who = principal()
     if who is None:
         return []
-    entries = [(entry, url_for(entry.endpoint)) for entry in NAVIGATION if who.role in entry.roles]
+    order = list(NavigationGroup)
+    shown = sorted(
+        (entry for entry in NAVIGATION if who.role in entry.roles),
+        key=lambda entry: order.index(entry.group),
+    )
+    entries = [(entry, url_for(entry.endpoint)) for entry in shown]
     best = max((url for _, url in entries if _is_at(url)), key=len, default="")
     return [replace(entry, url=url, current=url == best) for entry, url in entries]
 
 
+def _sections(entries: list[NavigationEntry]) -> list[NavigationSection]:
+    """The same entries under their headings."""
+    return [
+        NavigationSection(group.value, GROUP_LABELS[group], tuple(found))
+        for group, found in groupby(entries, key=lambda entry: entry.group)
+    ]
+
+
 def _is_at(url: str) -> bool:
     """Whether this page belongs to the entry of that address; to home, only home itself does."""
-    return request.path == url or (not url.endswith("/") and request.path.startswith(url))
+    here = g.get("shown_at") or request.path
+    return bool(here == url or (not url.endswith("/") and here.startswith(url)))
 
 
 def _person() -> Person | None:

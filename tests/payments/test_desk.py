@@ -98,7 +98,7 @@ def test_vouchers_that_expire_soon_are_counted_and_listed(row):
     make_voucher(row.merchant_id, row.customer_id, expires_at=now - timedelta(minutes=1))
 
     desk = payments.desk(row.merchant_id)
-    page = wallet.vouchers(row.merchant_id, VouchersForm())
+    page = wallet.vouchers(row.merchant_id, VouchersForm(), OWNER)
 
     soon = [i for i in page.items if i.voucher.expires_at <= now + timedelta(days=3)]
     assert desk.attention.expiring_vouchers == len(soon)

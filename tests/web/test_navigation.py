@@ -1,0 +1,36 @@
+"""The console's navigation: every entry has a place, a shortcut of its own and an icon."""
+
+import re
+from pathlib import Path
+
+from flask import url_for
+
+from mealquest.core.principal import Role
+from mealquest.web.look import NAVIGATION, NavigationGroup
+from tests.factories.http import bearer
+
+
+def test_every_entry_has_its_own_shortcut_address_and_icon(app):
+    icons = Path(app.root_path, "static/icons.svg").read_text()
+    with app.test_request_context():
+        addresses = [url_for(entry.endpoint) for entry in NAVIGATION]
+    keys = [entry.keys for entry in NAVIGATION]
+    assert len(set(keys)) == len(keys)
+    assert len(set(addresses)) == len(addresses)
+    for entry in NAVIGATION:
+        assert re.fullmatch("g [a-z]", entry.keys), entry.endpoint
+        assert f'id="tabler-{entry.icon}"' in icons, entry.icon
+
+
+def test_a_page_shows_every_group_with_its_heading_once_in_each_place(client, shop):
+    page = client.get("/console/payments", headers=bearer(shop.tokens[Role.CLERK])).text
+    for place in ("side", "menu"):
+        for group in list(NavigationGroup)[1:]:
+            assert page.count(f'id="{place}-{group}"') == 1
+            assert page.count(f'aria-labelledby="{place}-{group}"') == 1
+    side = page.split('class="mq-side-nav"')[1].split("</nav>")[0]
+    shown = [entry for entry in NAVIGATION if Role.CLERK in entry.roles]
+    assert re.findall(r'data-shortcut="([^"]+)"', side) == [
+        entry.keys for group in NavigationGroup for entry in shown if entry.group is group
+    ]
+    assert side.count('aria-current="page"') == 1
