@@ -1,0 +1,1 @@
+"""Invoices of settled payments, credit notes of their refunds, on paper and by mail."""

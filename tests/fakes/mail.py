@@ -1,0 +1,143 @@
+"""Resend's mail API on a real port: takes mails once an idempotency key, and can misbehave.
+
+with MailEdge() as edge:
+    edge.will(Behaviour.HANGS, Behaviour.BUSY)  # the next two; then it behaves again
+    ...
+    assert edge.sent[0].body["to"] == ["a@example.org"]
+"""
+
+import base64
+import json
+import threading
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+KEY = "re_test_key"
+RETRY_AFTER_S = 30
+
+
+class Behaviour(StrEnum):
+    TAKES = "takes"  # 200 with the mail's id
+    BROKEN = "broken"  # 500
+    BUSY = "busy"  # 429 with Retry-After
+    BUSY_UNTIL = "busy_until"  # 429 with a Retry-After that is a date
+    REFUSES = "refuses"  # 422: it will never take this mail
+    GARBAGE = "garbage"  # takes the mail, and answers 200 with a page instead of JSON
+    SHAPELESS = "shapeless"  # takes the mail, and answers 200 with JSON without an id
+    ENDLESS = "endless"  # takes the mail, and answers 200 with a megabyte of nothing
+    DROPS = "drops"  # takes the mail, and closes the connection without an answer
+    HANGS = "hangs"  # takes the mail, and answers nothing until the server is closed
+
+
+SILENT = {Behaviour.DROPS, Behaviour.HANGS}
+NOT_TAKEN = {
+    Behaviour.BROKEN: (500, {}),
+    Behaviour.BUSY: (429, {"Retry-After": str(RETRY_AFTER_S)}),
+    Behaviour.BUSY_UNTIL: (429, {"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"}),
+    Behaviour.REFUSES: (422, {}),
+}
+ANSWERS = {
+    Behaviour.GARBAGE: b"<html>captive portal</html>",
+    Behaviour.SHAPELESS: b'["ok"]',
+    Behaviour.ENDLESS: b" " * 1_000_000,
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+    @property
+    def key(self) -> str:
+        return self.headers["Idempotency-Key"]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        sent = self.body.get("attachments", [])
+        return {file["filename"]: base64.b64decode(file["content"]) for file in sent}
+
+
+class MailEdge:
+    """`asked` lists every request; `sent` the mails that went out, one an idempotency key."""
+
+    def __init__(self) -> None:
+        self.coming: deque[Behaviour] = deque()
+        self.asked: list[Asked] = []
+        self._taken: dict[str, Asked] = {}
+        self.closing = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def sent(self) -> list[Asked]:
+        return list(self._taken.values())
+
+    def will(self, *behaviours: Behaviour) -> None:
+        self.coming.extend(behaviours)
+
+    def take(self, asked: Asked) -> None:
+        self._taken.setdefault(asked.key, asked)
+
+    def __enter__(self) -> "MailEdge":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def _handler_of(edge: MailEdge) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked = Asked(self.path, dict(self.headers.items()), json.loads(body))
+            edge.asked.append(asked)
+            if self.headers["Authorization"] != f"Bearer {KEY}":
+                self.answer(401, {}, b"{}")
+                return
+            behaviour = edge.coming.popleft() if edge.coming else Behaviour.TAKES
+            if behaviour in NOT_TAKEN:
+                self.answer(*NOT_TAKEN[behaviour], b'{"name":"error","message":"no"}')
+                return
+            edge.take(asked)
+            if behaviour is Behaviour.HANGS:
+                edge.closing.wait(30)
+            if behaviour in SILENT:
+                self.close_connection = True
+                return
+            self.answer(200, {}, ANSWERS.get(behaviour, b'{"id":"4ef9a417"}'))
+
+        def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            """Tests read `asked`; nothing is printed."""
+
+        def log_error(self, *args: Any) -> None:
+            """A client that reads no further is what `ENDLESS` is for."""
+
+    return Handler
