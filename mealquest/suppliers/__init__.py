@@ -1,0 +1,1 @@
+"""Partners, the orders their customers paid, and the one use a shop makes of each."""
