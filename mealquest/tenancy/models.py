@@ -6,7 +6,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from mealquest.core.db import ControlRow, TenantRow, stamp, stored
 from mealquest.core.money import Currency
-from mealquest.tenancy.domain import RefundPolicy
+from mealquest.tenancy.domain import ContractStatus, RefundPolicy
 
 
 class Merchant(ControlRow):
@@ -44,3 +44,18 @@ class TenantPolicyRow(TenantRow):
     ws_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     limits: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     updated_at: Mapped[datetime] = stamp()
+
+
+class ContractApplication(TenantRow):
+    """A merchant's last application for a contract. Number, account and phone are encrypted."""
+
+    __tablename__ = "contract_applications"
+
+    company_name: Mapped[str]
+    license_no: Mapped[str]
+    settlement_account: Mapped[str]
+    contact_phone: Mapped[str]
+    notes: Mapped[str]
+    status: Mapped[ContractStatus] = mapped_column(stored(ContractStatus))
+    submitted_by: Mapped[str]
+    submitted_at: Mapped[datetime] = stamp()

@@ -2,7 +2,7 @@
 
 from mealquest.core.money import Currency
 from mealquest.core.wire import Timestamp, View
-from mealquest.tenancy.domain import RefundPolicy
+from mealquest.tenancy.domain import ContractStatus, RefundPolicy
 
 
 class CatalogItem(View):
@@ -32,3 +32,22 @@ class SettingsView(View):
 class ExistsView(View):
     merchant_id: str
     exists: bool
+
+
+class ContractView(View):
+    """An application; number, account and phone are masked for everybody but the owner."""
+
+    merchant_id: str
+    company_name: str
+    license_no: str
+    settlement_account: str
+    contact_phone: str
+    notes: str
+    submitted_at: Timestamp
+    status: ContractStatus
+
+
+class ContractStatusView(View):
+    merchant_id: str
+    status: ContractStatus
+    application: ContractView | None

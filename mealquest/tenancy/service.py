@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from mealquest.core.db import platform_transaction, transaction
 from mealquest.core.money import Currency, Money
 from mealquest.tenancy import queries
+from mealquest.tenancy.contract import apply_for_contract, contract_status
 from mealquest.tenancy.domain import (
     Limit,
     Operation,
@@ -40,8 +41,10 @@ __all__ = [
     "Refusal",
     "SettingsView",
     "TenantPolicy",
+    "apply_for_contract",
     "catalog",
     "change_shop_settings",
+    "contract_status",
     "create_merchant",
     "exists",
     "names_of",
