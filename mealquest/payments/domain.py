@@ -24,11 +24,36 @@ class GatewayRefundState(StrEnum):
     STUCK = "STUCK"  # given up after many tries: staff must look
 
 
+class GiftKind(StrEnum):
+    """What a payment can earn its customer."""
+
+    BONUS = "BONUS"
+    SILVER = "SILVER"
+    VOUCHER = "VOUCHER"
+
+
+class ReceivableState(StrEnum):
+    OPEN = "OPEN"  # something is still owed
+    SETTLED = "SETTLED"  # final: all of it was paid
+    WRITTEN_OFF = "WRITTEN_OFF"  # final: some of it was given up
+
+
+class SettleMethod(StrEnum):
+    """How a receivable is closed: paid, by the same means as a top-up, or given up."""
+
+    CASH = "CASH"
+    CARD = "CARD"
+    TRANSFER = "TRANSFER"
+    OTHER = "OTHER"
+    WRITE_OFF = "WRITE_OFF"
+
+
 class PaymentAction(StrEnum):
     """What somebody may do next about a payment."""
 
     PAY_OUTSIDE = "PAY_OUTSIDE"  # the customer, at `payUrl`
     CANCEL = "CANCEL"
+    REFUND = "REFUND"  # something of it can still be given back
     RETRY_REFUND = "RETRY_REFUND"  # a refund through the gateway is stuck
 
 

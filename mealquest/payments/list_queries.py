@@ -63,7 +63,7 @@ def page(
     if after is not None:
         values |= {"moment": after.moment, "id": after.id}
     rows = session.execute(statement, {**values, "merchant": merchant_id, "limit": limit})
-    return [facts_of(row) for row in rows]
+    return facts_of(session, merchant_id, rows.all())
 
 
 @cache

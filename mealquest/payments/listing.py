@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from mealquest.core.db import transaction
 from mealquest.core.paging import EXPORT_BATCH, Keyset, batches, cut, span_of_days
 from mealquest.core.principal import Principal, Role
+from mealquest.identity import service as identity
 from mealquest.payments import list_queries
 from mealquest.payments.forms import PaymentsForm
 from mealquest.payments.list_queries import Wanted
@@ -45,8 +46,8 @@ def row_of(facts: PaymentFacts) -> dict[str, Any]:
 
     return {
         "payment_txn_id": facts.id,
-        "user_id": facts.customer_id,
-        "display_name": facts.display_name,
+        "user_id": facts.customer.user_id,
+        "display_name": facts.customer.display_name,
         "status": facts.status,
         "order_amount": shown(facts.parts.order),
         "currency": facts.currency,
@@ -58,6 +59,10 @@ def row_of(facts: PaymentFacts) -> dict[str, Any]:
     }
 
 
+def _named(merchant_id: str, user_id: str | None) -> str | None:
+    return identity.named_user_id(merchant_id, user_id) if user_id else None
+
+
 def _page(
     merchant_id: str, form: PaymentsForm, by: Principal, cursor: str | None, limit: int
 ) -> tuple[Any, str | None]:
@@ -67,8 +72,9 @@ def _page(
         if form.from_day or form.to_day:
             zone = tenancy.settings_of(session, merchant_id).time_zone
         days = span_of_days(form.from_day, form.to_day, ZoneInfo(zone))
+        days = days.within(form.since, form.until)
         wanted = Wanted(
-            customer_id=own_of(by) or form.user_id,
+            customer_id=own_of(by) or _named(merchant_id, form.user_id),
             status=form.status,
             since=days.since,
             until=days.until,

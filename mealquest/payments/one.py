@@ -7,13 +7,19 @@ from sqlalchemy.orm import Session
 
 from mealquest.core.db import transaction
 from mealquest.core.principal import MANAGEMENT, MERCHANT, Principal
-from mealquest.payments import gateway, queries, refund_queries, waiting
+from mealquest.payments import gateway, queries, refund_queries, refunding_queries, waiting
 from mealquest.payments.domain import GatewayRefundState, PaymentAction, PaymentStatus
 from mealquest.payments.errors import PaymentNotFound
 from mealquest.payments.listing import own_of, row_of
 from mealquest.payments.queries import PaymentFacts
 from mealquest.payments.refund_queries import RefundFacts
-from mealquest.payments.replies import ExternalPaymentView, GatewayRefundView, PaymentView
+from mealquest.payments.refunding_queries import RefundRow
+from mealquest.payments.replies import (
+    ExternalPaymentView,
+    GatewayRefundView,
+    PaymentView,
+    RefundRowView,
+)
 from mealquest.payments.waiting import WaitingPayment
 from mealquest.wallet import service as wallets
 from mealquest.wallet.service import PostingView
@@ -25,15 +31,39 @@ def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
         found = queries.one(session, merchant_id, payment_id)
         if found is None or own_of(by) not in {None, found.customer_id}:
             raise PaymentNotFound
+        sent_back = _sent_back(session, merchant_id, found)
         refunds = _refunds(session, merchant_id, found)
-        about = [payment_id, *(refund.id for refund in refunds)]
+        about = [payment_id, *(row.id for row in refunds), *(row.id for row in sent_back)]
         postings = wallets.postings_of(session, merchant_id, *about)
-        outside = _outside(session, merchant_id, found, refunds, by)
-    shown = [PostingView.of(posting, found.currency) for posting in postings]
-    return PaymentView(**(row_of(found) | outside), postings=shown)
+        outside = _outside(session, merchant_id, found, sent_back, by)
+    shown = {
+        "postings": [PostingView.of(posting, found.currency) for posting in postings],
+        "refunds": [RefundRowView.of(row, for_staff=by.role in MERCHANT) for row in refunds],
+        "refundable_amount": wallets.major(_left(found), found.currency),
+    }
+    actions = [*_refund_action(found, by), *outside.pop("next_actions", ())]
+    return PaymentView(**(row_of(found) | outside | shown), next_actions=actions)
 
 
-def _refunds(session: Session, merchant_id: str, found: PaymentFacts) -> list[RefundFacts]:
+def _left(found: PaymentFacts) -> int:
+    """What can still be refunded, minor units."""
+    paid = found.status is PaymentStatus.PAID
+    return found.parts.order - found.refunded_minor if paid else 0
+
+
+def _refund_action(found: PaymentFacts, by: Principal) -> list[PaymentAction]:
+    possible = _left(found) and by.role in MANAGEMENT
+    return [PaymentAction.REFUND] if possible else []
+
+
+def _refunds(session: Session, merchant_id: str, found: PaymentFacts) -> list[RefundRow]:
+    if not found.refunded_minor:
+        return []
+    return refunding_queries.of_payment(session, merchant_id, found.id)
+
+
+def _sent_back(session: Session, merchant_id: str, found: PaymentFacts) -> list[RefundFacts]:
+    """Outside money of it on its way back."""
     if not found.parts.external:
         return []
     return refund_queries.of_payment(session, merchant_id, found.id)

@@ -24,8 +24,9 @@ from mealquest.payments import gateway, refunds, waiting
 from mealquest.payments.domain import ExternalStatus, PaymentStatus, may_become
 from mealquest.payments.errors import NotWaiting, PaidAmountMismatch, PaymentNotFound
 from mealquest.payments.forms import CallbackForm
-from mealquest.payments.replies import ExternalPaymentView, OutsideView, scope_of
+from mealquest.payments.replies import ExternalPaymentView, OutsideView
 from mealquest.payments.waiting import WaitingPayment
+from mealquest.state.service import scope_of
 from mealquest.tenancy import service as tenancy
 from mealquest.wallet import service as wallets
 from mealquest.wallet.service import LockedWallet, LotUse
@@ -77,8 +78,22 @@ def _callback(form: CallbackForm) -> OutsideView:
         audit.record(session, merchant_id, "PAYMENT_CALLBACK", GATEWAY, _told(form), status)
         if after is not before:
             _publish(session, after, view, "PAYMENT_VERIFIED")
-        idempotency.store(session, merchant_id, request, view)
+        about = after.customer_id
+        idempotency.store(session, merchant_id, request, view, customer_id=about)
     return view
+
+
+def cancel_all_of(session: Session, wallet: LockedWallet, by: Principal) -> int:
+    """Give up every payment of a customer that still waits; the wallet is locked. How many."""
+    merchant_id = wallet.merchant_id
+    waiting_ones = waiting.of_customer(session, merchant_id, wallet.customer_id)
+    for payment_id in waiting_ones:
+        payment = waiting.lock(session, merchant_id, payment_id)
+        payment = _release(session, wallet, payment, PaymentStatus.CANCELLED)
+        view = _view(session, wallet, payment)
+        audit.record(session, merchant_id, "PAYMENT_CANCEL", by, _whose(payment))
+        _publish(session, payment, view, "PAYMENT_CANCELLED")
+    return len(waiting_ones)
 
 
 def cancel(merchant_id: str, payment_id: str, by: Principal) -> OutsideView:

@@ -103,7 +103,11 @@ def payment_story(view: PaymentView) -> Story | None:
         ),
         PaymentStatus.EXTERNAL_REFUND_DUE: Story(
             _("%(sum)s came too late", sum=asked),
-            _("The payment had ended. Nothing was taken from the wallet, and the money goes back."),
+            _("The payment had ended. Nothing was taken from the wallet, and the money is back.")
+            if all(refund.done_at for refund in view.gateway_refunds)
+            else _(
+                "The payment had ended. Nothing was taken from the wallet, and the money goes back."
+            ),
         ),
     }[view.status]
 
@@ -119,8 +123,11 @@ def refund_story(refund: GatewayRefundView) -> str:
             tries=refund.attempts,
         )
     if refund.attempts:
+        when = moment(refund.next_try_at) if refund.next_try_at else ""
         return _(
-            "Tried %(tries)s times so far; it is tried again by itself.", tries=refund.attempts
+            "Tried %(tries)s times so far; it is tried again by itself, next on %(when)s.",
+            tries=refund.attempts,
+            when=when,
         )
     return _("It is being sent.")
 

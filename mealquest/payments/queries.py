@@ -1,5 +1,6 @@
-"""Statements on payments. A customer's name is read beside them, as the foreign key allows."""
+"""Statements on payments, and with what is shown of one who the customer is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from mealquest.core.money import Currency
+from mealquest.identity import service as identity
+from mealquest.identity.service import ShownCustomer
 from mealquest.payments.domain import ExternalStatus, PaymentStatus
 from mealquest.wallet.service import Checkout, Deduction, LockedWallet
 
@@ -18,7 +21,7 @@ from mealquest.wallet.service import Checkout, Deduction, LockedWallet
 class PaymentFacts:
     id: str
     customer_id: str
-    display_name: str
+    customer: ShownCustomer
     status: PaymentStatus
     currency: Currency
     parts: Deduction
@@ -90,11 +93,10 @@ def add(
 
 
 FACTS = """
-    SELECT p.id, p.customer_id, c.display_name, p.status, p.currency, p.voucher_minor,
+    SELECT p.id, p.customer_id, p.status, p.currency, p.voucher_minor,
            p.bonus_minor, p.principal_minor, p.silver_minor, p.external_minor, p.refunded_minor,
            p.quote #>> '{selectedVoucher,name}' AS voucher_name, p.taken_by, p.created_at
       FROM payments p
-      JOIN customers c ON c.merchant_id = p.merchant_id AND c.id = p.customer_id
      WHERE p.merchant_id = :merchant
 """
 _ONE = text(FACTS + " AND p.id = :id")
@@ -109,7 +111,7 @@ _TAKEN = text(
 
 def one(session: Session, merchant_id: str, payment_id: str) -> PaymentFacts | None:
     row = session.execute(_ONE, {"merchant": merchant_id, "id": payment_id}).first()
-    return facts_of(row) if row else None
+    return facts_of(session, merchant_id, [row])[0] if row else None
 
 
 def taken_between(
@@ -120,11 +122,17 @@ def taken_between(
     return row[0], row[1]
 
 
-def facts_of(row: Row[Any]) -> PaymentFacts:
+def facts_of(session: Session, merchant_id: str, rows: Sequence[Row[Any]]) -> list[PaymentFacts]:
+    """Rows of `FACTS`, with their customers in one more statement."""
+    people = identity.shown_customers(session, merchant_id, [row.customer_id for row in rows])
+    return [_facts(row, people[row.customer_id]) for row in rows]
+
+
+def _facts(row: Row[Any], customer: ShownCustomer) -> PaymentFacts:
     return PaymentFacts(
         row.id,
         row.customer_id,
-        row.display_name,
+        customer,
         PaymentStatus(row.status),
         Currency(row.currency),
         Deduction(

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from mealquest.core.money import Currency
+from mealquest.identity import service as identity
 from mealquest.identity.service import CustomerView, masked
 from mealquest.payments.domain import PaymentStatus
 from mealquest.wallet.service import Deduction
@@ -33,7 +34,7 @@ class ReceiptFacts:
 
 _ONE = text(
     """
-    SELECT p.id, p.customer_id, c.display_name, c.phone_last4, p.status, p.currency,
+    SELECT p.id, p.customer_id, c.phone_last4, p.status, p.currency,
            p.voucher_minor, p.bonus_minor, p.principal_minor, p.silver_minor, p.external_minor,
            p.refunded_minor, p.quote #>> '{selectedVoucher,name}' AS voucher_name,
            p.quote -> 'remainingWallet' AS left_after, p.created_at,
@@ -46,7 +47,7 @@ _ONE = text(
 # The newest payments along their index, so that a long history costs nothing.
 _SERVED = text(
     """
-    SELECT c.id, c.display_name, c.phone_last4, c.tags, c.created_at FROM (
+    SELECT c.id, c.phone_last4, c.tags, c.created_at FROM (
            SELECT customer_id, max(place) AS place FROM (
                   SELECT customer_id, row_number() OVER (ORDER BY created_at, id) AS place
                     FROM (SELECT customer_id, created_at, id FROM payments
@@ -66,10 +67,11 @@ def receipt_facts(session: Session, merchant_id: str, payment_id: str) -> Receip
     row = session.execute(_ONE, {"merchant": merchant_id, "id": payment_id}).first()
     if row is None:
         return None
+    people = identity.shown_customers(session, merchant_id, [row.customer_id])
     return ReceiptFacts(
         row.id,
         row.customer_id,
-        row.display_name,
+        people[row.customer_id].display_name,
         row.phone_last4,
         PaymentStatus(row.status),
         Currency(row.currency),
@@ -93,13 +95,15 @@ def last_served(
 ) -> list[CustomerView]:
     """The customers of the newest `payments` payments, the last one first."""
     named = {"merchant": merchant_id, "payments": payments, "customers": customers}
+    rows = session.execute(_SERVED, named).all()
+    people = identity.shown_customers(session, merchant_id, [row.id for row in rows])
     return [
         CustomerView(
             uid=row.id,
-            display_name=row.display_name,
+            display_name=people[row.id].display_name,
             phone_masked=masked(row.phone_last4),
             tags=row.tags,
             created_at=row.created_at,
         )
-        for row in session.execute(_SERVED, named)
+        for row in rows
     ]

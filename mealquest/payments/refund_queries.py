@@ -28,7 +28,10 @@ class DueRefund:
 
 @dataclass(frozen=True, slots=True)
 class RefundFacts:
+    """`refund_id`: the refund it is part of; None for money that came too late."""
+
     id: str
+    refund_id: str | None
     amount_minor: int
     state: GatewayRefundState
     attempts: int
@@ -40,8 +43,8 @@ class RefundFacts:
 _ADD = text(
     """
     INSERT INTO gateway_refunds
-           (merchant_id, id, payment_id, external_txn_id, amount_minor, currency, state)
-    VALUES (:merchant, :id, :payment, :external, :amount, :currency, 'PENDING')
+           (merchant_id, id, payment_id, refund_id, external_txn_id, amount_minor, currency, state)
+    VALUES (:merchant, :id, :payment, :refund, :external, :amount, :currency, 'PENDING')
     """
 )
 _CLAIM = text(
@@ -79,7 +82,8 @@ _AGAIN = text(
 )
 _OF_PAYMENT = text(
     """
-    SELECT id, amount_minor, state, attempts, last_error, run_at, done_at FROM gateway_refunds
+    SELECT id, refund_id, amount_minor, state, attempts, last_error, run_at, done_at
+      FROM gateway_refunds
      WHERE merchant_id = :merchant AND payment_id = :payment ORDER BY created_at, id
     """
 )
@@ -96,19 +100,23 @@ def add(
     external_txn_id: str,
     minor: int,
     currency: Currency,
-) -> None:
-    """Owe money of a payment back; due at once."""
+    refund_id: str | None = None,
+) -> str:
+    """Owe money of a payment back; due at once. Returns its id."""
+    sent_as = new_id("rf")
     session.execute(
         _ADD,
         {
             "merchant": merchant_id,
-            "id": new_id("rf"),
+            "id": sent_as,
             "payment": payment_id,
+            "refund": refund_id,
             "external": external_txn_id,
             "amount": Int8(minor),
             "currency": currency.value,
         },
     )
+    return sent_as
 
 
 def claim(session: Session, limit: int) -> list[DueRefund]:
@@ -155,6 +163,7 @@ def of_payment(session: Session, merchant_id: str, payment_id: str) -> list[Refu
     return [
         RefundFacts(
             row.id,
+            row.refund_id,
             row.amount_minor,
             GatewayRefundState(row.state),
             row.attempts,

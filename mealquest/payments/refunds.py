@@ -1,5 +1,7 @@
 """Outside money that goes back through the gateway: rows, sent by a job until they are there."""
 
+from typing import Protocol
+
 import structlog
 from sqlalchemy.orm import Session
 
@@ -7,13 +9,12 @@ from mealquest.audit import service as audit
 from mealquest.core import outbox
 from mealquest.core.db import after_commit_ring, platform_transaction, transaction
 from mealquest.core.errors import Conflict
-from mealquest.core.money import Money
+from mealquest.core.money import Currency, Money
 from mealquest.core.principal import SYSTEM, Principal
 from mealquest.core.wire import number
 from mealquest.payments import gateway, refund_queries, waiting
 from mealquest.payments.domain import GatewayRefundState
 from mealquest.payments.refund_queries import DueRefund
-from mealquest.payments.waiting import WaitingPayment
 from mealquest.wallet import service as wallets
 
 BELL = "payments"
@@ -23,17 +24,36 @@ MAX_ATTEMPTS = 30  # about ten hours of back-off; then staff are asked to look
 log = structlog.get_logger(__name__)
 
 
-def owe(session: Session, payment: WaitingPayment, minor: int) -> None:
-    """Have the job send outside money of a payment back, in minor units of its currency."""
-    refund_queries.add(
+class PaidOutside(Protocol):
+    """A payment that money came from outside for."""
+
+    @property
+    def merchant_id(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def currency(self) -> Currency: ...
+    @property
+    def outside_id(self) -> str: ...
+
+
+def owe(session: Session, payment: PaidOutside, minor: int, refund_id: str | None = None) -> str:
+    """Have the job send outside money of a payment back, in minor units of its currency.
+
+    `refund_id`: the refund it is part of; None for money that came too late. Returns the id under
+    which it is sent.
+    """
+    sent_as = refund_queries.add(
         session,
         payment.merchant_id,
         payment.id,
-        external_txn_id=payment.external_txn_id or payment.intent,
+        external_txn_id=payment.outside_id,
         minor=minor,
         currency=payment.currency,
+        refund_id=refund_id,
     )
     after_commit_ring(session, BELL)
+    return sent_as
 
 
 def send_due(limit: int = BATCH) -> int:

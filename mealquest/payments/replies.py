@@ -1,7 +1,10 @@
 """What payments answer. Amounts are in major units of the merchant's currency."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Self
+
+from pydantic import Field
 
 from mealquest.core.money import Currency
 from mealquest.core.wire import Amount, Page, Timestamp, View
@@ -12,7 +15,10 @@ from mealquest.payments.domain import (
     PaymentStatus,
 )
 from mealquest.payments.refund_queries import RefundFacts
+from mealquest.payments.refunding_queries import RefundRow
 from mealquest.payments.waiting import WaitingPayment
+from mealquest.state.service import StateView, WalletScopeView
+from mealquest.tenancy.service import RefundPolicy
 from mealquest.wallet.service import (
     BalancesView,
     Checkout,
@@ -88,15 +94,6 @@ class QuoteView(View):
         )
 
 
-class WalletScopeView(View):
-    wallet_shared: bool
-    wallet_merchant_id: str
-
-
-def scope_of(merchant_id: str) -> WalletScopeView:
-    return WalletScopeView(wallet_shared=False, wallet_merchant_id=merchant_id)
-
-
 class ExternalPaymentView(View):
     """The part that is paid outside; `external_txn_id` and `confirmed_at` come with the money."""
 
@@ -120,12 +117,25 @@ class ExternalPaymentView(View):
 
 
 class VerifyView(View):
+    """`state` is there when it was asked for; it stays the last member."""
+
     payment_txn_id: str
     status: PaymentStatus
     quote: QuoteView
     wallet: WalletView
     external_payment: ExternalPaymentView | None = None
     wallet_scope: WalletScopeView
+    state: StateView | None = Field(None, exclude_if=lambda state: state is None)
+
+
+class KeptAnswer(View):
+    """How an answer stands under its key: in clear, or whole as one text that is sealed.
+
+    Sealed is what tells of a customer more than ids; `sealed_for` is whose key opens it.
+    """
+
+    sealed: str | None = None
+    sealed_for: str | None = None
 
 
 class OutsideView(View):
@@ -152,10 +162,70 @@ class PaymentRowView(View):
     created_at: Timestamp
 
 
+class ClawbackView(View):
+    """What a refund takes back: the gifted share, and gifts that the payment had earned."""
+
+    reclaim_target: Amount
+    from_bonus: Amount
+    from_principal: Amount
+
+
+class RefundRowView(View):
+    """One refund. `parts` say what had paid, and sum to the amount.
+
+    `from_silver`, `receivable` and `withdrawn_vouchers` are of gifts that the payment had earned;
+    with the two sums of `clawback` they add up to its target.
+    """
+
+    refund_txn_id: str
+    payment_txn_id: str
+    user_id: str
+    display_name: str
+    currency: Currency
+    refunded_amount: Amount
+    parts: DeductionView
+    policy: RefundPolicy
+    clawback: ClawbackView
+    from_silver: Amount
+    receivable: Amount
+    withdrawn_vouchers: tuple[str, ...]
+    voucher_id: str | None  # the order's own, usable again
+    refunded_by: str | None  # told to staff only
+    created_at: Timestamp
+
+    @classmethod
+    def of(cls, row: RefundRow, *, for_staff: bool = True) -> Self:
+        def shown(minor: int) -> Decimal:
+            return major(minor, row.currency)
+
+        return cls(
+            refund_txn_id=row.id,
+            payment_txn_id=row.payment_id,
+            user_id=row.customer.user_id,
+            display_name=row.customer.display_name,
+            currency=row.currency,
+            refunded_amount=shown(row.parts.order),
+            parts=DeductionView.of(row.parts, row.currency),
+            policy=row.policy,
+            clawback=ClawbackView(
+                reclaim_target=shown(row.reclaim),
+                from_bonus=shown(row.from_bonus),
+                from_principal=shown(row.from_principal),
+            ),
+            from_silver=shown(row.from_silver),
+            receivable=shown(row.receivable),
+            withdrawn_vouchers=row.withdrawn,
+            voucher_id=row.voucher_id,
+            refunded_by=row.refunded_by if for_staff else None,
+            created_at=row.created_at,
+        )
+
+
 class GatewayRefundView(View):
     """Outside money on its way back. What went wrong last is told to staff only."""
 
     refund_id: str
+    refund_txn_id: str | None  # the refund it is part of; null: it came too late
     amount: Amount
     state: GatewayRefundState
     attempts: int
@@ -168,6 +238,7 @@ class GatewayRefundView(View):
         waits = facts.state is GatewayRefundState.PENDING
         return cls(
             refund_id=facts.id,
+            refund_txn_id=facts.refund_id,
             amount=major(facts.amount_minor, currency),
             state=facts.state,
             attempts=facts.attempts,
@@ -181,11 +252,13 @@ class PaymentView(PaymentRowView):
     """`external_payment` and what follows are of a payment that asked for money from outside."""
 
     postings: list[PostingView]
+    refunds: tuple[RefundRowView, ...] = ()  # oldest first
+    refundable_amount: Amount = Decimal(0)
+    next_actions: tuple[PaymentAction, ...] = ()  # of whoever asks
     external_payment: ExternalPaymentView | None = None
     hold_expires_at: Timestamp | None = None  # while it waits
     pay_url: str | None = None  # where the customer pays the rest, while it waits
     gateway_refunds: tuple[GatewayRefundView, ...] = ()
-    next_actions: tuple[PaymentAction, ...] = ()  # of whoever asks
 
 
 class PaymentsPage(Page):
@@ -202,9 +275,14 @@ class TodayView(View):
 
 
 class DayView(View):
+    """`net` is what was taken less what was refunded on that day, whenever it had been taken."""
+
     day: date
     count: int
     taken: Amount
+    refunds: int
+    refunded: Amount
+    net: Amount
 
 
 class SourcesView(View):
@@ -230,13 +308,20 @@ class AttentionView(View):
 
     waiting: int  # payments that wait for outside money
     going_back: int  # payments whose outside money is not back at the customer yet
-    failed: int  # payments that were not paid outside, within a day
+    receivables: int  # sums that customers owe, after refunds
+    failed: int  # payments that were refused outside, within a day
+    expired: int  # payments that ran out of time, within a day
     expiring_vouchers: int  # active ones that expire within three days
     blocked: int  # acts that a policy held back, within a day
 
 
 class DeskView(View):
+    """`lately` and `soon` bound what is counted; `same_time` is where `before` ends."""
+
     currency: Currency
+    lately: Timestamp
+    soon: Timestamp
+    same_time: Timestamp
     today: DayView
     before: DayView  # the same weekday, up to the same time of day
     sources: SourcesView

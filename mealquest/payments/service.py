@@ -1,7 +1,8 @@
 """Payments: taken, settled from outside, and looked at. The door to this package.
 
-`taking` quotes and verifies, `outside` settles what waits for outside money, `refunds` sends back
-what came in vain, `one` and `listing` show.
+`taking` quotes and verifies, `outside` settles what waits for outside money, `refunding` gives a
+payment back, `refunds` sends outside money back, `gifts` notes what a payment earned and
+`receivables` what customers owe; `one` and the listings show.
 """
 
 from datetime import datetime, time, timedelta
@@ -11,8 +12,9 @@ from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.paging import DEFAULT_LIMIT
 from mealquest.core.principal import Principal
-from mealquest.payments import queries
-from mealquest.payments.domain import PaymentStatus
+from mealquest.payments import queries, receivables, refund_listing
+from mealquest.payments.checks import CHECKS
+from mealquest.payments.domain import GiftKind, PaymentStatus
 from mealquest.payments.errors import PaymentNotFound
 from mealquest.payments.forms import (
     CallbackForm,
@@ -22,15 +24,25 @@ from mealquest.payments.forms import (
     VerifyForm,
 )
 from mealquest.payments.gateway import SIGNATURE, signature
+from mealquest.payments.gifts import Earned, may_earn, note_gift
 from mealquest.payments.listing import every, listed
 from mealquest.payments.one import payment
-from mealquest.payments.outside import callback, cancel, expire_due, require_signature
+from mealquest.payments.outside import (
+    callback,
+    cancel,
+    cancel_all_of,
+    expire_due,
+    require_signature,
+)
 from mealquest.payments.receipts import ReceiptView, receipt
 from mealquest.payments.receipts import behind_link as receipt_behind_link
 from mealquest.payments.receipts import link_ends as receipt_link_ends
 from mealquest.payments.receipts import link_token as receipt_token
+from mealquest.payments.refund_preview import preview_refund
+from mealquest.payments.refunding import refund
 from mealquest.payments.refunds import has_due, send_again, send_due
 from mealquest.payments.replies import (
+    DeductionView,
     OutsideView,
     PaymentRowView,
     PaymentsPage,
@@ -39,19 +51,32 @@ from mealquest.payments.replies import (
     TodayView,
     VerifyView,
 )
+from mealquest.payments.settled import (
+    PaymentOnPaper,
+    RefundOnPaper,
+    payment_on_paper,
+    refund_ids,
+    refund_on_paper,
+)
 from mealquest.payments.taking import quote, taken_under, verify
 from mealquest.payments.takings import desk
+from mealquest.payments.waiting import of_customer as waiting_of
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import Operation
 from mealquest.wallet.service import major
 
 __all__ = [
+    "CHECKS",
     "SIGNATURE",
     "CallbackForm",
+    "DeductionView",
+    "Earned",
+    "GiftKind",
     "Operation",
     "OutsideView",
     "PaymentIdForm",
     "PaymentNotFound",
+    "PaymentOnPaper",
     "PaymentRowView",
     "PaymentStatus",
     "PaymentView",
@@ -60,23 +85,34 @@ __all__ = [
     "QuoteForm",
     "QuoteView",
     "ReceiptView",
+    "RefundOnPaper",
     "TodayView",
     "VerifyForm",
     "VerifyView",
     "callback",
     "cancel",
+    "cancel_all_of",
     "desk",
     "every",
     "expire_due",
     "has_due",
     "listed",
+    "may_earn",
+    "note_gift",
     "payment",
+    "payment_on_paper",
+    "preview_refund",
     "quote",
     "receipt",
     "receipt_behind_link",
     "receipt_link_ends",
     "receipt_token",
+    "receivables",
     "recent",
+    "refund",
+    "refund_ids",
+    "refund_listing",
+    "refund_on_paper",
     "require_signature",
     "send_again",
     "send_due",
@@ -84,6 +120,7 @@ __all__ = [
     "taken_under",
     "today",
     "verify",
+    "waiting_of",
 ]
 
 

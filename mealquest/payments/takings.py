@@ -15,6 +15,7 @@ from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.money import Currency
 from mealquest.core.paging import Span, span_of_days
+from mealquest.payments import receivables, refund_listing
 from mealquest.payments.domain import PaymentStatus
 from mealquest.payments.replies import AttentionView, DayView, DeskView, HourView, SourcesView
 from mealquest.tenancy import service as tenancy
@@ -28,7 +29,10 @@ LATELY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Takings:
-    """Settled payments of a span: how many, their sum and its parts, minor units."""
+    """Settled payments of a span: how many, their sum and its parts, minor units.
+
+    `refunds` and `refunded` are what was given back in that span.
+    """
 
     count: int
     taken: int
@@ -37,6 +41,8 @@ class Takings:
     principal: int
     silver: int
     external: int
+    refunds: int
+    refunded: int
 
 
 _TAKINGS = text(
@@ -81,7 +87,7 @@ _GOING_BACK = text(
 
 def desk(merchant_id: str) -> DeskView:
     """Today so far, beside the same weekday of last week up to the same time of day."""
-    now = utc_now()
+    now = _to_the_millisecond(utc_now())  # as addresses of lists say it
     with transaction(merchant_id) as session:
         settings = tenancy.settings_of(session, merchant_id)
         zone, currency = ZoneInfo(settings.time_zone), settings.currency
@@ -93,6 +99,9 @@ def desk(merchant_id: str) -> DeskView:
         before = _takings(session, merchant_id, so_far)
         return DeskView(
             currency=currency,
+            lately=now - LATELY,
+            soon=now + SOON,
+            same_time=_same_time(now, zone),
             today=_day(taken, day, currency),
             before=_day(before, day - WEEK, currency),
             sources=_sources(taken, currency),
@@ -100,6 +109,10 @@ def desk(merchant_id: str) -> DeskView:
             owed=wallets.owed(session, merchant_id, currency),
             attention=_attention(session, merchant_id, now),
         )
+
+
+def _to_the_millisecond(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _same_time(now: datetime, zone: ZoneInfo) -> datetime:
@@ -110,11 +123,20 @@ def _same_time(now: datetime, zone: ZoneInfo) -> datetime:
 
 def _takings(session: Session, merchant_id: str, span: Span) -> Takings:
     values = {"merchant": merchant_id, "since": span.since, "until": span.until}
-    return Takings(*session.execute(_TAKINGS, values).one())
+    back = refund_listing.refunded_between(session, merchant_id, span.since, span.until)
+    sums: list[int] = [*session.execute(_TAKINGS, values).one(), *back]
+    return Takings(*sums)
 
 
 def _day(taken: Takings, day: date, currency: Currency) -> DayView:
-    return DayView(day=day, count=taken.count, taken=major(taken.taken, currency))
+    return DayView(
+        day=day,
+        count=taken.count,
+        taken=major(taken.taken, currency),
+        refunds=taken.refunds,
+        refunded=major(taken.refunded, currency),
+        net=major(taken.taken - taken.refunded, currency),
+    )
 
 
 def _sources(taken: Takings, currency: Currency) -> SourcesView:
@@ -157,8 +179,9 @@ def _attention(session: Session, merchant_id: str, now: datetime) -> AttentionVi
     return AttentionView(
         waiting=open_ones.get(PaymentStatus.PENDING_EXTERNAL, 0),
         going_back=session.execute(_GOING_BACK, values).scalar_one(),
-        failed=open_ones.get(PaymentStatus.EXTERNAL_FAILED, 0)
-        + open_ones.get(PaymentStatus.EXTERNAL_EXPIRED, 0),
+        receivables=receivables.how_many_open(session, merchant_id),
+        failed=open_ones.get(PaymentStatus.EXTERNAL_FAILED, 0),
+        expired=open_ones.get(PaymentStatus.EXTERNAL_EXPIRED, 0),
         expiring_vouchers=wallets.expiring_vouchers(session, merchant_id, now + SOON),
         blocked=audit.blocked_since(session, merchant_id, now - LATELY),
     )

@@ -1,11 +1,11 @@
 """Taking payments: the API of quote and verify, and the clerk's pages over the same handlers."""
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from flask import Response, url_for
+from flask import Response, request, url_for
 from pydantic import Field
 
 from mealquest.core.idempotency import KeyedRequest
@@ -55,14 +55,8 @@ class PaymentsView(PaymentsPage, Listing):
     """The list with what its page needs besides."""
 
     customer: str | None = Field(None, exclude=True)  # whose payments, when one was asked for
-
-
-class HourBar(NamedTuple):
-    hour: int
-    taken: Decimal
-    before: Decimal
-    height: int
-    height_before: int
+    since: datetime | None = Field(None, exclude=True)
+    until: datetime | None = Field(None, exclude=True)
 
 
 class HomeView(View):
@@ -161,7 +155,8 @@ def quote(call: Call, form: QuoteForm) -> QuoteView:
     see_other=_receipt,
 )
 def verify(call: Call, form: VerifyForm) -> VerifyView:
-    """Take an order from wallet and voucher, once per key."""
+    """Take an order from wallet and voucher, once per key; with the state when it is asked for."""
+    form = form.with_state_if(request.args.get("includeState"))
     return service.verify(call.merchant_id, form, call.principal, call.keyed)
 
 
@@ -192,6 +187,8 @@ def payments(call: Call, form: PaymentsForm) -> PaymentsView:
         **dict(page),
         **lists.links(call, form, LIST, page.next_cursor, csv="payments.payments_csv.page"),
         customer=names.get(form.user_id or "", form.user_id),
+        since=form.since,
+        until=form.until,
     )
 
 
@@ -218,33 +215,6 @@ def _cells(row: PaymentRowView, here: ZoneInfo) -> list[Any]:
     parts = [getattr(row.deduction, part) for part in PARTS]
     sums = [row.order_amount, *parts, row.refunded_amount]
     return [local(row.created_at, here), *who, row.status, row.currency, *sums, row.taken_by]
-
-
-@feature.word
-def bars(view: DeskView) -> list[HourBar]:
-    """The hours of the chart: heights in percent of the tallest, from the first to the last hour
-    in which anything was taken, and at least from 9 to 21."""
-    tallest = max((max(h.taken, h.before) for h in view.hours), default=0) or 1
-    busy = [h.hour for h in view.hours if h.taken or h.before]
-    first, last = min([9, *busy]), max([21, *busy])
-    return [
-        HourBar(
-            h.hour, h.taken, h.before, int(h.taken * 100 / tallest), int(h.before * 100 / tallest)
-        )
-        for h in view.hours[first : last + 1]
-    ]
-
-
-@feature.word
-def change_words(view: DeskView) -> str:
-    """Today against the same weekday, in words."""
-    taken, before = view.today.taken, view.before.taken
-    if not before:
-        return _("Nothing was taken by this time a week ago.")
-    percent = int((taken - before) * 100 / before)
-    if percent >= 0:
-        return _("%(percent)s%% more than by this time a week ago.", percent=percent)
-    return _("%(percent)s%% less than by this time a week ago.", percent=-percent)
 
 
 @feature.word

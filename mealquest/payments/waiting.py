@@ -34,6 +34,11 @@ class WaitingPayment:
     overdue: bool
 
     @property
+    def outside_id(self) -> str:
+        """By what the gateway knows its money."""
+        return self.external_txn_id or self.intent
+
+    @property
     def required_hold(self) -> Hold:
         if self.hold is None:
             raise RuntimeError(f"{self.id} never held anything")
@@ -68,6 +73,20 @@ _EXPIRED = text(
      ORDER BY hold_expires_at, id LIMIT :limit
     """
 )
+
+
+_WAITING_OF = text(
+    """
+    SELECT id FROM payments
+     WHERE merchant_id = :merchant AND customer_id = :customer AND status = 'PENDING_EXTERNAL'
+     ORDER BY id
+    """
+)
+
+
+def of_customer(session: Session, merchant_id: str, customer_id: str) -> list[str]:
+    """Ids of what waits; their wallet is locked before, so that no more come."""
+    return list(session.scalars(_WAITING_OF, {"merchant": merchant_id, "customer": customer_id}))
 
 
 def payer(session: Session, merchant_id: str, payment_id: str) -> str | None:

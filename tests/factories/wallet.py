@@ -78,6 +78,26 @@ def make_lot(
         ).one()
 
 
+def make_silver(merchant_id: str, customer_id: str, minor: int) -> None:
+    """Give change as a campaign does."""
+    entry_id = new_id("txn")
+    with transaction(merchant_id) as session:
+        wallet = wallets.lock_wallet(session, merchant_id, customer_id)
+        move(session, wallet, silver=minor)
+        post(
+            session,
+            merchant_id,
+            entry_id=entry_id,
+            kind=EntryKind.TOP_UP,
+            reference=entry_id,
+            customer_id=customer_id,
+            amount_minor=minor,
+            currency=wallet.currency,
+            details={},
+            postings=[Posting(GIFTS, wallet_account(customer_id, wallets.Bucket.SILVER), minor)],
+        )
+
+
 def make_voucher(
     merchant_id: str,
     customer_id: str,
