@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench db routes lock messages clean
+.PHONY: help setup run test nightly lint format bench db routes lock messages clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ run: $(VENV)/.runtime ## start the whole product on http://127.0.0.1:3030
 test: $(VENV)/.dev ## run the whole suite in parallel on its own embedded engines
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
+nightly: $(VENV)/.dev ## 100,000 made-up refund histories for each property (some minutes)
+	@MQ_REFUND_CASES=100000 $(BIN)/python -m pytest -n auto --timeout=0 tests/payments/test_refund_domain.py $(ARGS)
+
 lint: $(VENV)/.dev ## ruff (lint and format), mypy strict, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -40,7 +43,10 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 bench: $(VENV)/.dev ## print the figures of docs/performance.md again
 	@$(BIN)/python -m bench.verify
 	@$(BIN)/python -m bench.lists
+	@$(BIN)/python -m bench.exports
+	@$(BIN)/python -m bench.state
 	@$(BIN)/python -m bench.sockets
+	@$(BIN)/python -m bench.vitals
 
 db: $(VENV)/.runtime ## bring the database to the newest migration
 	@$(BIN)/flask --app app db upgrade

@@ -11,11 +11,14 @@ from flask import Flask
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.messages import deliver_a_little
 from jobs.outbox import relay_a_little
+from mealquest.audit import service as audit
 from mealquest.core import messages, outbox
 from mealquest.core.bells import Bells
 from mealquest.core.db import db
 from mealquest.payments import service as payments
+from mealquest.privacy import service as privacy
 from mealquest.wallet import service as wallet
 
 TICK_S = 1.0
@@ -41,9 +44,12 @@ class Duty:
 def duties() -> list[Duty]:
     return [
         Duty("outbox", 1, outbox.has_due, here=relay_a_little),
-        Duty("messages", 1, messages.has_due),
+        Duty("messages", 1, messages.has_due, here=deliver_a_little),
         Duty("payments", 2, payments.has_due),
         Duty("wallet-expiry", 30, wallet.has_due),
+        Duty("audit", 2, audit.has_due),
+        Duty("doctor", 3600, lambda: True),
+        Duty("privacy", 5, privacy.has_due),
         Duty("housekeeping", 3600, lambda: True),
     ]
 

@@ -13,17 +13,33 @@ from mealquest.core.crypto import Keyring
 from mealquest.core.settings import Settings
 from mealquest.core.telemetry import configure_logging
 from mealquest.identity.code_views import feature as customer_codes
+from mealquest.identity.social_views import feature as social
 from mealquest.identity.staff_views import feature as staff
 from mealquest.identity.views import feature as identity
+from mealquest.invoices.views import feature as invoices
 from mealquest.onboarding.views import feature as onboarding
 from mealquest.ops.views import feature as ops
+from mealquest.payments.desk_views import feature as desk
 from mealquest.payments.outside_views import feature as outside
 from mealquest.payments.receipt_views import feature as receipts
+from mealquest.payments.receivable_views import feature as receivables
+from mealquest.payments.refund_views import feature as refunds
 from mealquest.payments.views import feature as payments
+from mealquest.privacy.views import feature as privacy
 from mealquest.realtime.views import feature as realtime
 from mealquest.realtime.views import install as install_sockets
 from mealquest.sandbox.views import feature as sandbox
+from mealquest.state import service as states
+from mealquest.state.views import feature as state
+from mealquest.suppliers.import_views import feature as order_imports
+from mealquest.suppliers.partner_views import feature as partners
+from mealquest.suppliers.views import feature as suppliers
+from mealquest.suppliers.word_views import feature as supplier_words
+from mealquest.tenancy.contract_views import feature as contract
 from mealquest.tenancy.views import feature as tenancy
+from mealquest.wallet.holdings_views import feature as holdings
+from mealquest.wallet.ledger_views import feature as ledger
+from mealquest.wallet.top_up_views import feature as top_ups
 from mealquest.wallet.views import feature as wallet
 from mealquest.web import install as web
 
@@ -31,18 +47,36 @@ ROOT = Path(__file__).resolve().parent.parent
 FEATURES = (
     audit,
     tenancy,
+    contract,
     identity,
     staff,
     customer_codes,
+    social,
     realtime,
     wallet,
+    ledger,
+    top_ups,
+    holdings,
+    state,
     payments,
+    desk,
     outside,
+    refunds,
+    receivables,
     receipts,
+    invoices,
+    suppliers,
+    supplier_words,
+    partners,
+    order_imports,
+    privacy,
     onboarding,
     sandbox,
     ops,
 )
+
+# What GET /api/state shows of features that stand behind it: each names its reader here.
+STATE_SOURCES = states.Sources()
 
 # A database host that is gone without a word is given up in half a minute, not in hours.
 VANISHED = {
@@ -67,6 +101,7 @@ def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: st
     _connect(app, settings, db_url, admin_url, redis_url)
     web.install(app, FEATURES, settings, redis_url, ROOT)
     install_sockets(app, settings, redis_url)
+    states.install(app, STATE_SOURCES)
     cli.install(app)
     return app
 

@@ -3,7 +3,9 @@
 import click
 from flask import Flask, current_app
 
+from mealquest.audit.cli import audit
 from mealquest.onboarding.cli import demo, onboard_merchant
+from mealquest.ops.cli import doctor
 
 
 @click.command("worker")
@@ -36,8 +38,33 @@ def declared_routes() -> None:
             )
 
 
+@click.group("customers")
+def customers() -> None:
+    """What concerns customers of every merchant."""
+
+
+@customers.command("seal")
+def seal() -> None:
+    """Encrypt names and phones that older versions left under no key of their customer's."""
+    from mealquest.identity.service import seal_customers
+
+    total = 0
+    while sealed := seal_customers():
+        total += sealed
+    click.echo(f"sealed {total} customers")
+
+
 def install(app: Flask) -> None:
-    for command in (worker, scheduler, declared_routes, onboard_merchant, demo):
+    for command in (
+        worker,
+        scheduler,
+        declared_routes,
+        onboard_merchant,
+        demo,
+        audit,
+        doctor,
+        customers,
+    ):
         app.cli.add_command(command)
 
 

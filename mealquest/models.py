@@ -4,8 +4,11 @@ from mealquest.audit import models as audit
 from mealquest.core import idempotency, messages, outbox
 from mealquest.core.db import Base
 from mealquest.identity import models as identity
+from mealquest.invoices import models as invoices
 from mealquest.payments import models as payments
+from mealquest.privacy import models as privacy
 from mealquest.realtime import models as realtime
+from mealquest.suppliers import models as suppliers
 from mealquest.tenancy import models as tenancy
 from mealquest.wallet import models as wallet
 
@@ -14,10 +17,13 @@ __all__ = [
     "audit",
     "idempotency",
     "identity",
+    "invoices",
     "messages",
     "outbox",
     "payments",
+    "privacy",
     "realtime",
+    "suppliers",
     "tenancy",
     "wallet",
 ]

@@ -19,6 +19,7 @@ def text(app: Flask, found: Endpoints, *, log: Path | None) -> str:
         f"  database   PostgreSQL, {_whose(found.db_url)}",
         f"  queue      Valkey/Redis, {_queue(app, found)}",
         f"  SMS        {_sms(settings)}",
+        f"  mail       {_mail(settings)}",
         f"  data in    {settings.data_dir.absolute()}",
     ]
     if log:
@@ -47,5 +48,12 @@ def _queue(app: Flask, found: Endpoints) -> str:
 
 
 def _sms(settings: Settings) -> str:
-    sent = "your webhook" if settings.sms_webhook_url else "not sent"
+    return _edge(settings, "your webhook" if settings.sms_webhook_url else "not sent")
+
+
+def _mail(settings: Settings) -> str:
+    return _edge(settings, "Resend" if settings.resend_api_key else "not sent")
+
+
+def _edge(settings: Settings, sent: str) -> str:
     return f"{sent}, shown at {settings.base_url}/dev/outbox" if settings.is_development else sent

@@ -29,6 +29,9 @@ JOBS = {
     "messages": "jobs.messages.deliver",
     "payments": "jobs.payments.settle",
     "wallet-expiry": "jobs.wallet.expire",
+    "audit": "jobs.audit.seal",
+    "doctor": "jobs.doctor.watch",
+    "privacy": "jobs.privacy.make",
     "housekeeping": "jobs.housekeeping.purge",
 }
 

@@ -63,6 +63,12 @@ class Conflict(AppError):
     code = "CONFLICT"
 
 
+class Gone(AppError):
+    """It was there, and for good it is not any more."""
+
+    code = "GONE"
+
+
 class TooLarge(AppError):
     code = "BODY_TOO_LARGE"
 
@@ -93,3 +99,15 @@ class Unavailable(AppError):
     """Something we depend on does not answer; the same request may work later."""
 
     code = "UNAVAILABLE"
+
+
+class UpstreamFailed(AppError):
+    """Another server that has to answer for us did not, or not sensibly."""
+
+    code = "UPSTREAM_FAILED"
+
+
+class UpstreamTimedOut(AppError):
+    """Another server that has to answer for us took too long."""
+
+    code = "UPSTREAM_TIMED_OUT"

@@ -11,12 +11,16 @@ class Role(StrEnum):
     OWNER = "OWNER"
     OPERATOR = "OPERATOR"  # runs the platform, crosses merchants
     APPLICANT = "OWNER_PENDING"  # proved a phone that no merchant knows: may only onboard
+    PARTNER = "PARTNER"  # a supplier's machine, by its key
     SYSTEM = "SYSTEM"  # jobs, gateways and bootstrap; never signs in
 
 
 MERCHANT = frozenset({Role.CLERK, Role.MANAGER, Role.OWNER})
 MANAGEMENT = frozenset({Role.MANAGER, Role.OWNER})
 CASHIER = MERCHANT | {Role.CUSTOMER}
+
+
+_KINDS = {Role.CUSTOMER: "customer", Role.PARTNER: "partner"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller. `subject` is an operatorId, a userId, or a proved phone for an applicant."""
+    """The caller. `subject`: an operatorId, a userId, a partnerId, or an applicant's phone."""
 
     role: Role
     subject: str
@@ -40,7 +44,7 @@ class Principal:
     @property
     def actor(self) -> str:
         """Stable name of the caller inside a merchant, part of every idempotency key."""
-        return f"{'customer' if self.role is Role.CUSTOMER else 'staff'}:{self.subject}"
+        return f"{_KINDS.get(self.role, 'staff')}:{self.subject}"
 
 
 SYSTEM = Principal(Role.SYSTEM, "system")

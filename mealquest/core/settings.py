@@ -12,7 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEV_JWT_SECRET = "mealquest-dev-secret"
 DEV_CALLBACK_SECRET = "mealquest-payment-callback-secret"
+DEV_EMAIL_FROM = "MealQuest <mail@mealquest.localhost>"
 DEV_ENCRYPTION_KEYS = "dev:" + base64.b64encode(b"mealquest development key 32 byt").decode()
+WECHAT = "https://api.weixin.qq.com"
 
 
 class Profile(StrEnum):
@@ -68,6 +70,18 @@ class Settings(BaseSettings):
     payment_gateway_url: str = Field("", validation_alias="MQ_PAYMENT_GATEWAY_URL")
     payment_page_url: str = Field("", validation_alias="MQ_PAYMENT_PAGE_URL")
     sms_webhook_url: str = Field("", validation_alias="MQ_SMS_WEBHOOK_URL")
+    resend_api_key: str = Field("", validation_alias="RESEND_API_KEY")
+    resend_api_base: str = Field("https://api.resend.com", validation_alias="RESEND_API_BASE")
+    email_from: str = Field(DEV_EMAIL_FROM, pattern=r"^[^\r\n]+$", validation_alias="MQ_EMAIL_FROM")
+    auth_wechat_base_url: str = Field(WECHAT, validation_alias="MQ_AUTH_WECHAT_BASE_URL")
+    auth_wechat_app_id: str = Field("", validation_alias="MQ_AUTH_WECHAT_MINI_APP_ID")
+    auth_wechat_app_secret: str = Field("", validation_alias="MQ_AUTH_WECHAT_MINI_APP_SECRET")
+    auth_alipay_verify_url: str = Field("", validation_alias="MQ_AUTH_ALIPAY_VERIFY_URL")
+    auth_alipay_app_id: str = Field("", validation_alias="MQ_AUTH_ALIPAY_APP_ID")
+    auth_alipay_app_secret: str = Field("", validation_alias="MQ_AUTH_ALIPAY_APP_SECRET")
+    auth_http_timeout_ms: int = Field(
+        10_000, ge=1, le=60_000, validation_alias="MQ_AUTH_HTTP_TIMEOUT_MS"
+    )
     rate_limits: bool | None = Field(None, validation_alias="MQ_RATE_LIMITS")
     event_retention_days: int = Field(7, ge=1, le=3650, validation_alias="MQ_EVENT_RETENTION_DAYS")
     trusted_proxies: int = Field(0, ge=0, le=10, validation_alias="MQ_TRUSTED_PROXIES")
@@ -78,6 +92,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         problems = [*self._key_problems(), *self._secret_problems(), *self._url_problems()]
+        problems += self._half_problems()
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -97,6 +112,8 @@ class Settings(BaseSettings):
             "MQ_PAYMENT_CALLBACK_SECRET": (self.payment_callback_secret, DEV_CALLBACK_SECRET),
             "MQ_ENCRYPTION_KEYS": (self.encryption_keys, DEV_ENCRYPTION_KEYS),
         }
+        if self.resend_api_key:
+            defaults["MQ_EMAIL_FROM"] = (self.email_from, DEV_EMAIL_FROM)
         return [
             f"{name} is mandatory in {self.profile} and must differ from the development default"
             for name, (value, default) in defaults.items()
@@ -112,12 +129,32 @@ class Settings(BaseSettings):
             ("MQ_PAYMENT_GATEWAY_URL", self.payment_gateway_url, ("http", "https")),
             ("MQ_PAYMENT_PAGE_URL", self.payment_page_url, ("http", "https")),
             ("MQ_SMS_WEBHOOK_URL", self.sms_webhook_url, ("http", "https")),
+            ("RESEND_API_BASE", self.resend_api_base, ("http", "https")),
+            ("MQ_AUTH_WECHAT_BASE_URL", self.auth_wechat_base_url, ("http", "https")),
+            ("MQ_AUTH_ALIPAY_VERIFY_URL", self.auth_alipay_verify_url, ("http", "https")),
             ("MQ_PUBLIC_BASE_URL", self.public_base_url, ("http", "https")),
         ):
             scheme = url.split("://", 1)[0].split("+", 1)[0]
             if url and ("://" not in url or scheme not in schemes):
                 problems.append(f"{name} must be a URL that starts with {schemes[0]}://")
         return problems
+
+    def _half_problems(self) -> list[str]:
+        """A provider of sign-ins is set up whole or not at all."""
+        wechat = {
+            "MQ_AUTH_WECHAT_MINI_APP_ID": self.auth_wechat_app_id,
+            "MQ_AUTH_WECHAT_MINI_APP_SECRET": self.auth_wechat_app_secret,
+        }
+        alipay = {
+            "MQ_AUTH_ALIPAY_VERIFY_URL": self.auth_alipay_verify_url,
+            "MQ_AUTH_ALIPAY_APP_ID": self.auth_alipay_app_id,
+            "MQ_AUTH_ALIPAY_APP_SECRET": self.auth_alipay_app_secret,
+        }
+        return [
+            f"{', '.join(parts)} are set all together or not at all"
+            for parts in (wechat, alipay)
+            if any(parts.values()) and not all(parts.values())
+        ]
 
     def _parse_keys(self) -> dict[str, bytes]:
         keys = {}
@@ -137,6 +174,14 @@ class Settings(BaseSettings):
     @property
     def is_development(self) -> bool:
         return self.profile in {Profile.DEV, Profile.TEST}
+
+    @property
+    def signs_in_by_wechat(self) -> bool:
+        return bool(self.auth_wechat_app_id)
+
+    @property
+    def signs_in_by_alipay(self) -> bool:
+        return bool(self.auth_alipay_app_id)
 
     @property
     def bind_host(self) -> str:

@@ -30,6 +30,7 @@ from mealquest.core.clock import iso_millis
 MAX_AMOUNT = Decimal(100_000_000)
 CENT = Decimal("0.01")
 PHONE = re.compile(r"\+?\d{10,20}", re.ASCII)
+_CONTACT = re.compile(r"\+?\d{10,20}|[^\s@]+@[^\s@]+\.[^\s@]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -58,6 +59,8 @@ class NoInput(Input):
 
 
 def _plain_text(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, bytes):  # a file where no file belongs
+        raise refuse(f"{wire_name(info)} must be text")
     if isinstance(value, str) and (_CONTROL.search(value) or _unpaired(value)):
         raise refuse(f"{wire_name(info)} contains characters that are not allowed")
     return value
@@ -121,8 +124,14 @@ def _phone(value: Any) -> Any:
     return value.strip()
 
 
+def _without_contacts(value: str) -> str:
+    return _CONTACT.sub("…", value)
+
+
 Str = Annotated[str, BeforeValidator(_plain_text), StringConstraints(strip_whitespace=True)]
 Line = Annotated[Str, StringConstraints(max_length=200)]
+# Free text that ends where nothing can be erased: without phones and mail addresses.
+Remark = Annotated[Line, AfterValidator(_without_contacts)]
 Key = Annotated[Str, StringConstraints(min_length=1, max_length=128)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Phone = Annotated[str, BeforeValidator(_phone)]
@@ -184,3 +193,11 @@ class Page(View):
     """A page of a list: `next_cursor` is null on the last one."""
 
     next_cursor: str | None = None
+
+
+class PageInfo(View):
+    """As `Page`, the way the contract's own lists tell it."""
+
+    limit: int
+    has_more: bool
+    next_cursor: str | None

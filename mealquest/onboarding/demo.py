@@ -4,16 +4,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import current_app
+from sqlalchemy.orm import Session
 
+from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
+from mealquest.core.principal import BOOTSTRAP
 from mealquest.core.settings import Profile
 from mealquest.identity import service as identity
 from mealquest.identity.service import DEMO_NAMES, DEMO_PEOPLE, DEMO_STAFF
 from mealquest.onboarding import service
 from mealquest.onboarding.domain import Gift, Guest
 from mealquest.onboarding.errors import DemoDataRefused
+from mealquest.suppliers import service as suppliers
 from mealquest.tenancy import service as tenancy
-from mealquest.tenancy.service import MerchantExists
+from mealquest.tenancy.service import MerchantExists, MerchantFacts
 
 __all__ = ["PEOPLE", "is_wanted", "load"]
 
@@ -27,6 +31,18 @@ class Shop:
     merchant_id: str
     budget_cap: int
     guests: tuple[Guest, ...]
+    orders: tuple["Order", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order that was paid at a partner; `amount` in major units, `ago` before the load."""
+
+    partner_id: str
+    partner_name: str
+    order_id: str
+    amount: int
+    ago: timedelta
 
 
 _STORE = Shop(
@@ -41,7 +57,7 @@ _STORE = Shop(
             silver=88,
             tags=("REGULAR", "SPICY_LOVER"),
             fragments={"spicy": 2, "noodle": 3},
-            phone="+8613900000001",
+            phone="+8613700000001",
             gifts=(
                 Gift("voucher_soon", "ITEM_WARRANT", "Braised Beef", 18, 0, timedelta(hours=1)),
                 Gift(
@@ -64,6 +80,7 @@ _STORE = Shop(
             fragments={"spicy": 0, "noodle": 1},
         ),
     ),
+    (Order("partner_coffee", "Corner Coffee", "ext_order_1001", 38, timedelta(minutes=30)),),
 )
 _BISTRO = Shop(
     "m_bistro",
@@ -129,6 +146,25 @@ def _open(shop: Shop) -> bool:
                     )
             for guest in shop.guests:
                 service.add_guest(session, shop.merchant_id, guest, merchant.currency, GRANTED_BY)
+            for order in shop.orders:
+                _add_order(session, merchant, order)
     except MerchantExists:
         return False
     return True
+
+
+def _add_order(session: Session, merchant: MerchantFacts, order: Order) -> None:
+    merchant_id = merchant.merchant_id
+    suppliers.new_partner(
+        session, merchant_id, order.partner_id, order.partner_name, BOOTSTRAP.subject
+    )
+    suppliers.add_paid_order(
+        session,
+        merchant_id,
+        partner_id=order.partner_id,
+        order_id=order.order_id,
+        amount=order.amount,
+        currency=merchant.currency,
+        paid_at=utc_now() - order.ago,
+        by=BOOTSTRAP,
+    )

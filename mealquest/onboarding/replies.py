@@ -1,12 +1,7 @@
 """What onboarding answers."""
 
-from mealquest.core.principal import Role
 from mealquest.core.wire import Amount, Timestamp, View
-
-
-class StaffItem(View):
-    uid: str
-    role: Role
+from mealquest.state.service import AllianceConfigView, StaffItem
 
 
 class OnboardedMerchant(View):
@@ -20,16 +15,7 @@ class OnboardedMerchant(View):
     owner_phone: str | None
 
 
-class AllianceConfig(View):
-    merchant_id: str
-    cluster_id: str
-    stores: list[str]
-    wallet_shared: bool
-    tier_shared: bool
-    updated_at: Timestamp
-
-
 class OnboardedView(View):
     merchant: OnboardedMerchant
     seeded_users: list[str]
-    alliance_config: AllianceConfig
+    alliance_config: AllianceConfigView

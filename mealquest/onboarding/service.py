@@ -19,11 +19,10 @@ from mealquest.onboarding.domain import DEMO_USERS, STAFF, Gift, Guest, suggeste
 from mealquest.onboarding.errors import OnboardSecretInvalid
 from mealquest.onboarding.forms import OnboardForm, OwnerOnboardForm
 from mealquest.onboarding.replies import (
-    AllianceConfig,
     OnboardedMerchant,
     OnboardedView,
-    StaffItem,
 )
+from mealquest.state.service import AllianceConfigView, StaffItem
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import MerchantExists, MerchantFacts
 from mealquest.wallet import service as wallet
@@ -145,7 +144,8 @@ def _create(merchant_id: str, plan: Plan) -> OnboardedView:
         for guest in plan.guests:
             add_guest(session, merchant_id, guest, merchant.currency, GRANTED_BY)
         audit.record(session, merchant_id, ACTION, BOOTSTRAP, {"seededUsers": len(plan.guests)})
-    return _view(merchant, plan)
+        budget_used = wallet.budget_used(session, merchant_id)
+    return _view(merchant, plan, budget_used)
 
 
 def _give(
@@ -174,20 +174,20 @@ def _minor(major: int, currency: Currency) -> int:
     return Money.of_major(Decimal(major), currency).minor
 
 
-def _view(merchant: MerchantFacts, plan: Plan) -> OnboardedView:
+def _view(merchant: MerchantFacts, plan: Plan, budget_used: int) -> OnboardedView:
     return OnboardedView(
         merchant=OnboardedMerchant(
             merchant_id=merchant.merchant_id,
             name=merchant.name,
             kill_switch_enabled=merchant.kill_switch_enabled,
             budget_cap=Money(merchant.budget_cap_minor, merchant.currency).major,
-            budget_used=Decimal(0),
+            budget_used=Money(budget_used, merchant.currency).major,
             staff=[StaffItem(uid=uid, role=role) for uid, (role, _) in STAFF.items()],
             onboarded_at=merchant.onboarded_at,
             owner_phone=plan.owner_phone,
         ),
         seeded_users=[guest.id for guest in plan.guests],
-        alliance_config=AllianceConfig(
+        alliance_config=AllianceConfigView(
             merchant_id=merchant.merchant_id,
             cluster_id=merchant.cluster_id,
             stores=[merchant.merchant_id],

@@ -92,6 +92,7 @@ class Endpoint:
             `feature/_name.html`.
         again: the page shown again, with the input kept, when the input is refused.
         on_page: called with the view when a page (not an app) asked, before it is answered.
+        key_optional: an idempotent route that also works without a key.
         own_user: `userId` of a customer's request is their own, whatever it says or leaves out.
         also: other statuses of success.
         media: what a handler answers that builds its own response.
@@ -115,6 +116,7 @@ class Endpoint:
     ungated: str = ""
     action: str | None = None
     idempotent: bool = False
+    key_optional: bool = False
     own_user: bool = False
     template: str | None = None
     again: str | None = None

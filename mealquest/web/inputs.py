@@ -33,6 +33,7 @@ _WORDS = {
     "less_than_equal": "is too large",
     "enum": "is not one of the allowed values",
     "literal_error": "is not one of the allowed values",
+    "bytes_type": "must be text",
     "list_type": "must be a list",
     "dict_type": "must be an object",
     "model_type": "must be an object",
@@ -99,8 +100,13 @@ def checked(model: type[Input], values: dict[str, Any]) -> Input:
 def _body() -> dict[str, Any]:
     text = body()
     if is_form():
-        return dict(request.form.items())
+        return _uploads() | dict(request.form.items())
     return _json_object(text) if text.strip() else {}
+
+
+def _uploads() -> dict[str, Any]:
+    """Files as their bytes, by field; no file chosen is none sent."""
+    return {name: file.read() for name, file in request.files.items() if file.filename}
 
 
 def _json_object(text: bytes) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def install(
 def _configure(app: Flask, settings: Settings) -> None:
     app.config.update(
         SECRET_KEY=derive_key(settings.jwt_secret, "console session"),
-        PERMANENT_SESSION_LIFETIME=SIGNED_IN,
+        PERMANENT_SESSION_LIFETIME=2 * SIGNED_IN,  # a form may be sent when a sign-in has ended
         SESSION_COOKIE_NAME="mq_session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",

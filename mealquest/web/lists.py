@@ -1,6 +1,7 @@
 """What every list of the console shares: its links, and the same rows as a CSV file."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from itertools import chain
 from typing import Any
 
@@ -65,12 +66,29 @@ def csv_file(
     row says who took which list out of the house. An error later on breaks the transfer off.
     """
     first = next(batches, ())
-    details = {"list": name, "filters": filters_of(form)}
+    filters = filters_of(form)
+    if "query" in filters:  # what is searched for is mostly a name or a phone
+        filters["query"] = "…"
+    details = {"list": name, "filters": filters}
     audit.record_alone(call.merchant_id, EXPORT, call.principal, details, AuditStatus.SUCCESS)
     lines = spreadsheet.lines(header, chain([first], batches))
-    day = utc_now().astimezone(zone()).date()
-    response = Response(stream_with_context(lines), mimetype="text/csv")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}-{day}.csv"'
+    return _attachment(f"{name}-{_today()}.csv", "text/csv", lines)
+
+
+def download(call: Call, name: str, suffix: str, media: str, lines: Iterator[str]) -> Response:
+    """As `csv_file`, of text that has a form of its own; `suffix` without the dot."""
+    details = {"list": name, "filters": {}}
+    audit.record_alone(call.merchant_id, EXPORT, call.principal, details, AuditStatus.SUCCESS)
+    return _attachment(f"{name}-{_today()}.{suffix}", media, lines)
+
+
+def _today() -> date:
+    return utc_now().astimezone(zone()).date()
+
+
+def _attachment(filename: str, media: str, lines: Iterator[Any]) -> Response:
+    response = Response(stream_with_context(lines), mimetype=media)
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response

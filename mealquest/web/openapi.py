@@ -75,6 +75,7 @@ def describe(endpoints: Iterable[Endpoint], base_url: str) -> dict[str, Any]:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "operator": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+                "partner": {"type": "apiKey", "in": "header", "name": "X-Partner-Key"},
             },
         },
     }
@@ -116,8 +117,9 @@ def _operation(endpoint: Endpoint, models: dict[Any, Any]) -> dict[str, Any]:
 def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
     """Any one of these; none at all for a route that is open to everybody."""
     roles = endpoint.roles or frozenset()
-    bearer: list[dict[str, list[str]]] = [{"bearer": []}] if roles - {Role.OPERATOR} else []
-    return [*bearer, {"operator": []}] if Role.OPERATOR in roles else bearer
+    keys = {Role.OPERATOR: "operator", Role.PARTNER: "partner"}
+    bearer: list[dict[str, list[str]]] = [{"bearer": []}] if roles - keys.keys() else []
+    return bearer + [{name: []} for role, name in keys.items() if role in roles]
 
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -127,7 +129,8 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": text} for name in in_path
     ]
     if endpoint.idempotent:
-        parameters.append(IDEMPOTENCY_KEY)
+        said = "Optional" if endpoint.key_optional else IDEMPOTENCY_KEY["description"]
+        parameters.append(IDEMPOTENCY_KEY | {"description": said})
     if endpoint.signed:
         name = endpoint.signed.header
         parameters.append({"name": name, "in": "header", "required": True, "schema": text})

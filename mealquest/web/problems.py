@@ -20,10 +20,13 @@ STATUS_OF: dict[type[AppError], int] = {
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.Conflict: 409,
+    errors.Gone: 410,
     errors.TooLarge: 413,
     errors.UpgradeRequired: 426,
     errors.TooManyRequests: 429,
+    errors.UpstreamFailed: 502,
     errors.Unavailable: 503,
+    errors.UpstreamTimedOut: 504,
 }
 
 log = structlog.get_logger(__name__)

@@ -27,6 +27,12 @@ MESSAGES: dict[str, Any] = {
     "phone codes cannot be sent at the moment": lazy_gettext(
         "Codes cannot be sent at the moment. Try again in a few minutes."
     ),
+    "phone is required for customer login": lazy_gettext(
+        "Enter the phone number and the code that was sent to it."
+    ),
+    "phone already bound to another user": lazy_gettext(
+        "Another customer signs in with this phone. Sign in with the phone, or use another one."
+    ),
     "Authorization is required": lazy_gettext("Sign in to see this page."),
     "Authorization must be a bearer token": lazy_gettext("Sign in to see this page."),
     "invalid api key": lazy_gettext("This key is not valid."),
@@ -46,6 +52,7 @@ MESSAGES: dict[str, Any] = {
     # what somebody may do
     "permission denied": lazy_gettext("Your role does not allow this."),
     "merchant scope denied": lazy_gettext("This belongs to another shop."),
+    "user scope denied": lazy_gettext("This belongs to another customer."),
     "onboard secret invalid": lazy_gettext("The onboarding secret is not right."),
     "demo data is refused in prod": lazy_gettext("Demo data has no place in production."),
     "merchant is read-only during migration": lazy_gettext(
@@ -57,11 +64,37 @@ MESSAGES: dict[str, Any] = {
     "the form has expired, open the page again and repeat": lazy_gettext(
         "This page was open for too long. Please send it once more."
     ),
+    # giving money back
+    "payment is not settled": lazy_gettext(
+        "Nothing was taken for this payment: there is nothing to give back, or to invoice."
+    ),
+    "payment user mismatch": lazy_gettext("Another customer made this payment."),
+    "refundAmount exceeds available amount": lazy_gettext(
+        "That is more than is left of this payment."
+    ),
+    "receivable not found": lazy_gettext("Nothing is owed under this number."),
+    "receivable is settled": lazy_gettext("This was paid or given up before."),
+    "amount exceeds what is owed": lazy_gettext("That is more than is still owed."),
     # what was not found
     "user not found": lazy_gettext("There is no such customer here."),
     "staff not found": lazy_gettext("There is no such staff member here."),
     "merchant not found": lazy_gettext("There is no such shop."),
+    "merchantId and userId are required": lazy_gettext("Say which customer it is about."),
+    "userId is required for customer role": lazy_gettext("Say which customer it is about."),
+    "userId is required with bucket": lazy_gettext(
+        "A balance belongs to one customer: open the ledger from the customer’s page."
+    ),
+    "tick the box to delete for good": lazy_gettext(
+        "Tick the box: what is erased cannot be brought back."
+    ),
+    "export not found": lazy_gettext("There is no such export here, or its seven days are over."),
+    "export is not ready yet": lazy_gettext("The file is still being made. Look again soon."),
+    "the answer under this Idempotency-Key was erased with the customer": lazy_gettext(
+        "This was done before the customer’s data were erased. Nothing was done again."
+    ),
     "payment not found": lazy_gettext("There is no such payment here."),
+    "ledger entry not found": lazy_gettext("There is no such entry in the ledger."),
+    "invoice not found": lazy_gettext("There is no such invoice here."),
     "audit row not found": lazy_gettext("There is no such entry in the audit."),
     "voucher not found": lazy_gettext("The customer does not have this voucher."),
     "receipt not found": lazy_gettext(
@@ -70,6 +103,11 @@ MESSAGES: dict[str, Any] = {
     "cursor is not valid": lazy_gettext("This page of the list is gone. Start at its beginning."),
     "Not Found": NOTHING,
     "Method Not Allowed": NOTHING,
+    # invoices
+    "email format invalid": lazy_gettext("Enter one e-mail address, such as name@example.org."),
+    "personal data of the customer is erased": lazy_gettext(
+        "The customer's data are erased, so there is nobody to send this to."
+    ),
     # what is there already
     "staff already exists": lazy_gettext("This id belongs to somebody of the staff already."),
     "phone already belongs to another staff member": lazy_gettext(
@@ -124,6 +162,10 @@ MESSAGES: dict[str, Any] = {
     "voucher cannot be used: it takes nothing off this order": lazy_gettext(
         "The voucher takes nothing off this order. Nothing was taken."
     ),
+    "the part to be paid outside has changed": lazy_gettext(
+        "The wallet has changed since you looked. Nothing was taken. What it gives now is shown"
+        " here; take it if the customer agrees."
+    ),
     "payment has no receipt yet: it waits for money from outside": lazy_gettext(
         "There is no receipt yet: the payment still waits for the rest."
     ),
@@ -161,6 +203,42 @@ MESSAGES: dict[str, Any] = {
         "This form was sent before, with other entries. Nothing was done twice."
     ),
     "Idempotency-Key is required": lazy_gettext("Open this page again, then repeat."),
+    # suppliers and the contract
+    "partner not found": lazy_gettext("There is no such partner here."),
+    "partner already exists": lazy_gettext("There is a partner with this id already."),
+    "partner order not found": lazy_gettext("There is no such order here."),
+    "partner scope denied": lazy_gettext("This belongs to another partner."),
+    "invalid partner key": lazy_gettext("This key is not valid."),
+    "too many partners": lazy_gettext("There are as many partners as there can be."),
+    "merchantId, partnerId and orderId are required": lazy_gettext(
+        "Choose the partner and enter the order number."
+    ),
+    "a verified order keeps its amount": lazy_gettext(
+        "The order was used up with another amount, and keeps it."
+    ),
+    "status cannot change like this": lazy_gettext(
+        "The order cannot go from its state to this one."
+    ),
+    "currency must be the merchant's": lazy_gettext("The amount must be in the shop’s currency."),
+    "orders must not name an order twice": lazy_gettext("This order is named twice."),
+    "import not found": lazy_gettext("There is no such list any more. Choose the file again."),
+    "file is required": lazy_gettext("Choose a file."),
+    "the file has rows that cannot be taken": lazy_gettext(
+        "The file has rows that cannot be taken over."
+    ),
+    "the file has too many rows": lazy_gettext("The file has more than 5,000 orders. Split it."),
+    "the file has no rows": lazy_gettext("The file has no orders in it."),
+    "the file must be text in UTF-8 or GB18030": lazy_gettext(
+        "This is no text. Save the table as CSV, in UTF-8 or GB18030."
+    ),
+    "the file is no proper CSV": lazy_gettext(
+        "This is no proper CSV: look for a quotation mark that is never closed."
+    ),
+    "the header names a column twice": lazy_gettext("The first row names a column twice."),
+    "the header lacks a column": lazy_gettext(
+        "The first row must name the columns orderId and amount, and partnerId unless one is"
+        " chosen."
+    ),
     # the machine
     "too many requests, try again later": lazy_gettext("Too many tries. Try again later."),
     "the database is busy or away, try again": lazy_gettext("Try again in a moment."),

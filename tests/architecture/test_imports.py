@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ORDER = """
-    core engines audit tenancy identity web realtime wallet alliance payments invoices suppliers
-    campaigns strategy recovery privacy onboarding sandbox ops
+    core engines audit tenancy identity web realtime wallet state alliance payments invoices
+    suppliers campaigns strategy recovery privacy onboarding sandbox ops
 """
 INSIDE = "views service forms replies queries ledger gateway models domain errors"
 PACKAGES, MODULES = ORDER.split(), INSIDE.split()

@@ -27,6 +27,8 @@ ANONYMOUS = {
     "sandbox.asked",
     "sandbox.decide",
     "sandbox.refund",
+    "social.alipay",
+    "social.wechat",
     "tenancy.catalog",
     "tenancy.exists",
 }

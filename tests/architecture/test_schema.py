@@ -10,7 +10,14 @@ from mealquest.core.db import TableKind
 MAPPERS = sorted(models.Base.registry.mappers, key=lambda mapper: mapper.local_table.name)
 TENANT = [m.local_table for m in MAPPERS if m.class_.table_kind is TableKind.TENANT]
 SCOPED_CONTROL = {"merchants", "staff_phones"}
-APPEND_ONLY = {"audit_log", "ledger_entries", "ledger_postings"}
+APPEND_ONLY = {
+    "audit_log",
+    "audit_seals",
+    "ledger_entries",
+    "ledger_postings",
+    "refunds",
+    "partner_order_history",
+}
 
 
 @pytest.mark.parametrize("mapper", MAPPERS, ids=lambda m: m.local_table.name)

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -11,7 +13,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import NARROW
 from tests.browser.shops import new_phone
 from tests.browser.walk import CUSTOMER, inside, of_applicants, outside
-from tests.product.running import GUEST, MERCHANT
+from tests.product.running import GUEST, MERCHANT, Product
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 languages = pytest.mark.parametrize("locale", ["en", "zh_Hans"])
@@ -22,7 +24,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 # What stays in Latin letters on a Chinese page: names, codes (in capitals), ids and addresses.
 NAMES = """
     MealQuest Stripe OpenAPI En English Chrome Linux Fixture Merchant User Friend Bistro Harbor
-    Chen Yulan Zhou Ming Lin Xiaomei Henri Laurent Braised Beef Thirty Off Noodle House
+    Chen Yulan Zhou Ming Lin Xiaomei Henri Laurent Braised Beef Thirty Off Noodle House Corner
+    Coffee
 """
 ALLOWED = re.compile(
     rf"https?://\S+|\b(?:{'|'.join(NAMES.split())}|[A-Z][A-Z0-9_]+|nobody)\b"
@@ -63,18 +66,58 @@ TEXTS = """() => {
 def examples(product) -> dict[str, str]:
     """Things to fill the parameters of addresses with, at the demo merchant."""
     with product.client("OWNER", "staff_owner") as api:
-        paid, waiting = (payment_of(api, amount) for amount in (12, 400))
+        paid, other, waiting = (payment_of(api, amount) for amount in (12, 13, 400))
         audit_id = api.get("/api/audit/logs").raise_for_status().json()["items"][0]["auditId"]
         link = api.get(f"/api/payments/{paid}/receipt").raise_for_status().json()["url"]
-    return {
+        asked = api.post("/api/privacy/exports", json={"userId": CUSTOMER}).raise_for_status()
+        named = {"paymentTxnId": paid, "title": "Noodle House"}
+        invoice = api.post("/api/invoice/issue", json=named).raise_for_status()
+        partner = {"partner_id": "partner_coffee", "order_id": "ext_order_1001"}
+        order = "/api/supplier/orders/{partner_id}/{order_id}".format(**partner)
+        api.post(f"{order}/delivery", json={"amount": 36}).raise_for_status()
+        rows = {"file": "orderId,amount\next_order_1002,12.5", "partnerId": "partner_coffee"}
+        staged = api.post("/api/supplier/imports", json=rows).raise_for_status()
+        owed = receivable_of(product, api)
+    return partner | {
+        "receivable_id": owed,
+        "import_id": staged.json()["importId"],
         "user_id": CUSTOMER,
         "payment_id": paid,
+        "txn_id": paid,
+        "payment_txn_id": other,  # has no invoice
         "waiting_id": waiting,
         "audit_id": audit_id,
+        "export_id": asked.json()["exportId"],
+        "invoice_no": invoice.json()["invoiceNo"],
         "staff_id": "staff_clerk",
         "merchant_id": MERCHANT,
         "token": link.rpartition("/")[2],
     }
+
+
+def receivable_of(product: Product, api: httpx.Client) -> str:
+    """What a new customer owes: what a payment had earned is spent, and the payment goes back."""
+
+    def send(path: str, **body: object) -> dict[str, Any]:
+        answer = api.post(path, json=body, headers={"Idempotency-Key": uuid4().hex})
+        return answer.raise_for_status().json()
+
+    uid = send("/api/customers", phone=new_phone(), displayName="Fixture User")["uid"]
+    gift = {"type": "ITEM_WARRANT", "name": "Thirty Off", "value": 5}
+    first, earned = (send(f"/api/customers/{uid}/vouchers", **gift)["id"] for _ in range(2))
+    paid, _spent = (
+        send("/api/payment/verify", userId=uid, orderAmount=5, voucherId=voucher)["paymentTxnId"]
+        for voucher in (first, earned)
+    )
+    with product.database() as connection:
+        connection.execute(
+            "INSERT INTO payment_gifts (merchant_id, id, payment_id, kind, amount_minor,"
+            " voucher_id, granted_by) VALUES (%s, 'gift_1', %s, 'VOUCHER', 500, %s, 'campaign')",
+            [MERCHANT, paid, earned],
+        )
+    send("/api/payment/refund", paymentTxnId=paid, refundAmount=5)
+    (owed,) = api.get("/api/receivables").raise_for_status().json()["items"]
+    return owed["receivableId"]
 
 
 def payment_of(api: httpx.Client, amount: int) -> str:

@@ -115,8 +115,14 @@ def of_applicants() -> list[Stop]:
 def inside(examples: dict[str, str]) -> list[Stop]:
     """Pages of the console, and what looks different in them."""
     pages = [page for page in _pages() if page.roles and Role.OWNER in page.roles]
-    waiting = Stop("/console/payments/{waiting_id}".format(**examples))
-    return [*(Stop(_filled(page, examples)) for page in pages), waiting, *STATES_INSIDE]
+    states = (
+        "/console/payments/{waiting_id}",
+        "/console/payments/{payment_id}/refund?refundAmount=5",
+        "/console/payments/{payment_id}/refund?refundAmount=99",
+        "/console/payments/{waiting_id}/refund",
+    )
+    stops = (Stop(state.format(**examples)) for state in states)
+    return [*(Stop(_filled(page, examples)) for page in pages), *stops, *STATES_INSIDE]
 
 
 def _filled(page: Endpoint, examples: dict[str, str]) -> str:

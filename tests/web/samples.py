@@ -18,13 +18,20 @@ from mealquest.core.principal import Principal, Role
 from mealquest.identity import service as identity
 from mealquest.identity.forms import RequestCodeForm, SignInForm
 from mealquest.identity.models import StaffSession
+from mealquest.invoices import service as invoices
+from mealquest.invoices.forms import IssueForm
 from mealquest.payments import gateway
 from mealquest.payments import service as payments
 from mealquest.payments.forms import VerifyForm
+from mealquest.privacy import service as privacy
+from mealquest.suppliers import service as suppliers
+from mealquest.suppliers.forms import ImportForm, OrdersForm, PartnerForm
 from mealquest.wallet import service as wallet
 from mealquest.wallet.forms import TopUpRuleForm
 from mealquest.web.frame import Endpoint, Face
+from tests.factories.customers import make_customer
 from tests.factories.http import Client, applicant_token, bearer
+from tests.factories.refunds import make_receivable
 from tests.factories.requests import keyed
 from tests.web.shops import Shop
 
@@ -98,6 +105,15 @@ def _at_the_gateway(shop: Shop) -> dict[str, str]:
     return {"merchant_id": shop.merchant_id} | _waiting_id(shop)
 
 
+def _refund(shop: Shop) -> dict[str, Any]:
+    return {"paymentTxnId": shop.payment, "refundAmount": 1, "userId": shop.customer}
+
+
+def _owed(shop: Shop) -> dict[str, str]:
+    """What a customer owes; a small refund of a payment that earned too much."""
+    return {"receivable_id": make_receivable(shop.merchant_id, shop.customer)}
+
+
 def _order(shop: Shop) -> dict[str, Any]:
     return {"userId": shop.customer, "orderAmount": 20, "voucherId": shop.voucher}
 
@@ -111,6 +127,10 @@ def _list(shop: Shop) -> Sample:
     return Sample({"limit": "5", "query": shop.customer_phone, "userId": shop.customer})
 
 
+def _some(shop: Shop) -> Sample:
+    return Sample({"limit": "5", "userId": shop.customer})
+
+
 def _customer_code(shop: Shop) -> dict[str, str]:
     return {"code": identity.own_code(shop.merchant_id, shop.customer).code}
 
@@ -119,19 +139,95 @@ def _receipt_link(shop: Shop) -> dict[str, str]:
     return {"token": payments.receipt_token(shop.merchant_id, shop.payment)}
 
 
+def _social(shop: Shop) -> dict[str, Any]:
+    """Refused: the tests' application has no provider set up."""
+    return {"merchantId": shop.merchant_id, "code": "code-of-an-app", "displayName": "New"}
+
+
+def _partner(shop: Shop) -> dict[str, str]:
+    """A partner of this shop alone, with a key; made where it is not there yet."""
+    partner_id = f"p_{shop.merchant_id}"
+    if partner_id not in {p.partner_id for p in suppliers.partners(shop.merchant_id).items}:
+        form = PartnerForm(partner_id=partner_id, name="A partner")
+        suppliers.add_partner(shop.merchant_id, form, _owner_of(shop))
+    return {"partner_id": partner_id}
+
+
+def _owner_of(shop: Shop) -> Principal:
+    return Principal(Role.OWNER, "staff_owner", shop.merchant_id)
+
+
+def _partner_order(shop: Shop) -> dict[str, str]:
+    partner = _partner(shop)
+    form = OrdersForm.model_validate(
+        {"partnerId": partner["partner_id"], "orders": [{"orderId": "o-1", "amount": 38}]}
+    )
+    suppliers.take(shop.merchant_id, form, _owner_of(shop))
+    return partner | {"order_id": "o-1"}
+
+
+def _orders(shop: Shop) -> dict[str, Any]:
+    order = {"orderId": "o-2", "amount": 20.5, "status": "PAID", "paidAt": "2026-03-01T08:00:00Z"}
+    return {"partnerId": _partner(shop)["partner_id"], "orders": [order]}
+
+
+def _sheet(shop: Shop) -> dict[str, str]:
+    return {"file": f"partnerId,orderId,amount\n{_partner(shop)['partner_id']},o-3,12.50\n"}
+
+
+def _import(shop: Shop) -> dict[str, str]:
+    form = ImportForm(file=_sheet(shop)["file"].encode())
+    return {"import_id": suppliers.stage_import(shop.merchant_id, form, _owner_of(shop)).import_id}
+
+
+def _verify_order(shop: Shop) -> dict[str, Any]:
+    order = _partner_order(shop)
+    return {"partnerId": order["partner_id"], "orderId": order["order_id"], "minSpend": 5}
+
+
+def _invoice(shop: Shop) -> dict[str, str]:
+    owner = Principal(Role.OWNER, "staff_owner", shop.merchant_id)
+    form = IssueForm.model_validate({"paymentTxnId": shop.payment} | MADE_OUT_TO)
+    return {"invoice_no": invoices.issue(shop.merchant_id, form, owner).invoice_no}
+
+
+def _leaving(shop: Shop) -> Sample:
+    """Somebody else each time, because nobody leaves twice."""
+    user_id = make_customer(shop.merchant_id)
+    return Sample({"userId": user_id, "confirm": True}, {"user_id": user_id})
+
+
+def _export(shop: Shop) -> dict[str, str]:
+    return {"export_id": privacy.ask(shop.merchant_id, shop.customer, _owner_of(shop)).export_id}
+
+
 def nothing(_: Shop) -> Sample:
     return Sample()
 
 
+CONTRACT = {
+    "companyName": "Noodle Ltd.",
+    "licenseNo": "91310000MA1K00001X",
+    "settlementAccount": "6222020200112233",
+    "contactPhone": "+8613911111111",
+}
+MADE_OUT_TO = {"title": "A title", "taxNo": "T 1", "email": "a@example.org"}
 CLERK = {"staff_id": "staff_clerk"}
 SETTINGS = {"name": "Renamed", "timeZone": "Asia/Tokyo", "refundPolicy": "RESTORE"}
 VOUCHER = {"type": "ITEM_WARRANT", "name": "A gift", "value": 5, "minSpend": 9, "validDays": 7}
 SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "audit.audit": lambda _: Sample({"limit": "5", "status": "SUCCESS"}),
     "audit.audit_csv": nothing,
+    "audit.chain": nothing,
+    "audit.chain_export": nothing,
+    "audit.check_chain": nothing,
     "audit.audit_row": lambda shop: Sample(path=_audit_row(shop)),
     "customer_codes.own_code": nothing,
     "customer_codes.resolve": lambda shop: Sample(_customer_code(shop)),
+    "holdings.vouchers": _some,
+    "holdings.vouchers_csv": _some,
+    "holdings.wallets": lambda _: Sample({"limit": "5"}),
+    "holdings.wallets_csv": nothing,
     "identity.code_page": nothing,
     "identity.create_customer": lambda _: Sample({"phone": NEW_PHONE, "displayName": "New"}),
     "identity.customers": _list,
@@ -141,6 +237,16 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "identity.sign_in": lambda shop: Sample(_code(shop)),
     "identity.sign_in_page": lambda _: Sample({"next": "/console/customers"}),
     "identity.sign_out": nothing,
+    "ledger.entry": lambda shop: Sample(path={"txn_id": shop.payment}),
+    "ledger.ledger": _some,
+    "ledger.ledger_csv": _some,
+    "invoices.invoice": lambda shop: Sample(path=_invoice(shop)),
+    "invoices.invoices": lambda shop: Sample({"limit": "5", "userId": shop.customer}),
+    "invoices.invoices_csv": lambda shop: Sample({"userId": shop.customer}),
+    "invoices.issue": lambda shop: Sample({"paymentTxnId": shop.payment} | MADE_OUT_TO),
+    "invoices.mail": lambda shop: Sample({"email": "a@example.org"}, _invoice(shop), "k-mail"),
+    "invoices.new": lambda shop: Sample(path={"payment_txn_id": shop.payment}),
+    "invoices.pdf": lambda shop: Sample({"lang": "en"}, _invoice(shop)),
     "onboarding.onboard": lambda _: Sample({"name": "Gamma", "merchantId": "m_gamma"}),
     "onboarding.onboard_page": nothing,
     "onboarding.open_shop": lambda _: Sample({"name": "Gamma", "merchantId": "m_gamma_2"}),
@@ -151,6 +257,27 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "ops.openapi_document": nothing,
     "ops.outbox": nothing,
     "ops.ready": nothing,
+    "contract.apply": lambda _: Sample(CONTRACT),
+    "contract.status": nothing,
+    "order_imports.apply": lambda shop: Sample(path=_import(shop)),
+    "order_imports.choose": nothing,
+    "order_imports.preview": lambda shop: Sample(path=_import(shop)),
+    "order_imports.upload": lambda shop: Sample(_sheet(shop)),
+    "partners.add_partner": lambda _: Sample({"partnerId": "p_new", "name": "New partner"}),
+    "partners.change_partner": lambda shop: Sample({"tolerance": 1.5}, _partner(shop)),
+    "partners.new_key": lambda shop: Sample(path=_partner(shop)),
+    "partners.partners": nothing,
+    "partners.revoke_by_page": lambda shop: Sample(path=_partner(shop)),
+    "partners.revoke_key": lambda shop: Sample(path=_partner(shop)),
+    "partners.save_partner": lambda shop: Sample({"name": "Renamed"}, _partner(shop)),
+    "suppliers.desk": nothing,
+    "suppliers.order": lambda shop: Sample(path=_partner_order(shop)),
+    "suppliers.orders": lambda _: Sample({"limit": "5", "match": "DIFFERENCE", "use": "open"}),
+    "suppliers.orders_csv": nothing,
+    "suppliers.set_delivery": lambda shop: Sample({"amount": 30}, _partner_order(shop)),
+    "suppliers.set_invoice": lambda shop: Sample({"amount": 31}, _partner_order(shop)),
+    "suppliers.take_orders": lambda shop: Sample(_orders(shop)),
+    "suppliers.verify_order": lambda shop: Sample(_verify_order(shop), key="k-order"),
     "payments.callback": lambda shop: Sample(_callback(shop)),
     "payments.cancel": lambda shop: Sample(path=_waiting_id(shop)),
     "payments.counter": lambda shop: Sample({"userId": shop.customer, "amount": "20"}),
@@ -159,8 +286,24 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "payments.payments": _list,
     "payments.payments_csv": _list,
     "payments.quote": lambda shop: Sample(_order(shop)),
+    "payments.receivable": lambda shop: Sample(path=_owed(shop)),
+    "payments.receivables": lambda _: Sample({"limit": "5"}),
+    "payments.receivables_csv": nothing,
+    "payments.refund": lambda shop: Sample(_refund(shop), {"payment_id": shop.payment}, "k-refund"),
+    "payments.refund_form": lambda shop: Sample(_refund(shop), {"payment_id": shop.payment}),
+    "payments.refunds": lambda shop: Sample({"limit": "5", "userId": shop.customer}),
+    "payments.refunds_csv": nothing,
     "payments.retry_refund": lambda shop: Sample(path=_waiting_id(shop), refused=409),
+    "payments.settle": lambda shop: Sample({"method": "CASH"}, _owed(shop), "k-settle"),
     "payments.verify": lambda shop: Sample(_order(shop), key="k-verify"),
+    "privacy.begin_export": lambda shop: Sample({"userId": shop.customer}),
+    "privacy.cancel_account": nothing,
+    "privacy.delete_user": _leaving,
+    "privacy.deletion": lambda shop: Sample(path={"user_id": shop.customer}),
+    "privacy.export": lambda shop: Sample(path=_export(shop)),
+    "privacy.export_user": lambda shop: Sample({"userId": shop.customer}),
+    "privacy.exports": _some,
+    "privacy.file": lambda shop: Sample(path=_export(shop)),
     "receipts.receipt": lambda shop: Sample({"format": "a4"}, {"payment_id": shop.payment}),
     "receipts.shared": lambda shop: Sample(path=_receipt_link(shop)),
     "realtime.connect": lambda shop: Sample({"merchantId": shop.merchant_id}, refused=426),
@@ -173,6 +316,8 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "sandbox.refund": lambda shop: Sample(
         {"refundId": "rf_1", "paymentTxnId": shop.payment, "amount": 5}
     ),
+    "social.alipay": lambda shop: Sample(_social(shop), refused=503),
+    "social.wechat": lambda shop: Sample(_social(shop), refused=503),
     "staff.change": lambda _: Sample({"role": "MANAGER", "name": "Promoted"}, CLERK),
     "staff.end_session": lambda shop: Sample(path=_session(shop)),
     "staff.end_session_by_page": lambda shop: Sample(path=_session(shop)),
@@ -185,11 +330,14 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "staff.set_details": lambda _: Sample({"name": "Renamed"}, CLERK),
     "staff.set_role": lambda _: Sample({"role": "MANAGER"}, CLERK),
     "staff.staff": nothing,
+    "state.state": lambda shop: Sample({"merchantId": shop.merchant_id, "userId": shop.customer}),
     "tenancy.catalog": nothing,
     "tenancy.change_settings": lambda _: Sample(SETTINGS),
     "tenancy.exists": lambda shop: Sample({"merchantId": shop.merchant_id}),
     "tenancy.save_settings": lambda _: Sample(SETTINGS),
     "tenancy.settings": nothing,
+    "top_ups.top_ups": _some,
+    "top_ups.top_ups_csv": _some,
     "wallet.add_top_up_rule": lambda _: Sample({"fromAmount": 50, "bonus": 5, "validDays": 9}),
     "wallet.customer": lambda shop: Sample(path={"user_id": shop.customer}),
     "wallet.grant_voucher": lambda shop: Sample(VOUCHER, {"user_id": shop.customer}, "k-gift"),
@@ -197,8 +345,6 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "wallet.top_up": lambda shop: Sample(_top_up(shop), {"user_id": shop.customer}, "k-top-up"),
     "wallet.top_up_preview": lambda shop: Sample({"amount": "5"}, {"user_id": shop.customer}),
     "wallet.top_up_rules": nothing,
-    "wallet.vouchers": lambda _: Sample({"limit": "5"}),
-    "wallet.wallets": lambda _: Sample({"limit": "5"}),
 }
 
 

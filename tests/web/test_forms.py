@@ -102,6 +102,23 @@ def test_somebody_without_the_right_to_the_page_is_not_shown_it(client, shop) ->
     assert "Alpha Twin" not in answer.text
 
 
+def test_every_page_that_a_refused_form_returns_to_says_so_in_its_title(app) -> None:
+    endpoints = app.extensions["endpoints"]
+    pages = {endpoints[one.again].template for one in endpoints.values() if one.again}
+    assert len(pages) > 5
+    for page in pages:
+        source, _path, _fresh = app.jinja_loader.get_source(app.jinja_env, f"{page}.html")
+        title = source.partition("{% block title %}")[2].partition("{% endblock %}")[0]
+        assert '_("Error:") ~ " " if failed' in title, page
+
+
+def test_a_refused_form_stands_where_its_page_does_in_the_navigation(browser, shop) -> None:
+    sent = {"userId": shop.customer, "amount": "x", "idempotencyKey": "k"}
+    refused = browser.send_form("/console/payments", sent)
+    here = refused.text.partition('aria-current="page"')[0].rpartition("<a ")[2]
+    assert here.startswith('href="/console/counter"')
+
+
 def test_a_refusal_that_no_form_can_show_is_a_page(browser, shop) -> None:
     answer = browser.get("/console/customers/u_nobody")
 

@@ -193,3 +193,25 @@ def test_searching_while_typing_answers_the_rows_alone(client, shop, owner):
     rows = client.get("/console/customers?query=Guest&order=&limit=20", headers=headers).text
     assert "<html" not in rows
     assert 'data-announce="1 customer shown."' in rows
+
+
+def test_customers_are_found_by_the_shops_days_of_joining(client, shop, owner):
+    before = join(shop.merchant_id, MIDNIGHT - timedelta(microseconds=1))
+    first = join(shop.merchant_id, MIDNIGHT)
+    last = join(shop.merchant_id, MIDNIGHT + timedelta(hours=23, minutes=59))
+    join(shop.merchant_id, MIDNIGHT + timedelta(days=1))
+
+    def found(**query) -> list[str]:
+        return ids(ask(client, owner, "customers", **query), "customers")
+
+    day = {"fromDay": "2026-03-02", "toDay": "2026-03-02"}
+    assert found(**day) == [last, first]
+    assert found(**day, order="oldest") == [first, last]
+    assert found(toDay="2026-03-02", order="oldest") == [before, first, last]
+    page = ask(client, owner, "customers", **day, limit=1)
+    assert found(**day, limit=1, cursor=page["nextCursor"]) == [first]
+    url = "/console/customers.csv?fromDay=2026-03-02&toDay=2026-03-02"
+    rows = csv_of(client.get(url, headers=owner, buffered=True))[1:]
+    assert [row[4] for row in rows] == [last, first]
+    empty = client.get("/console/customers?fromDay=2020-01-01&toDay=2020-01-01", headers=owner)
+    assert "Nobody joined on these days." in empty.text
