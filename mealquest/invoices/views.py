@@ -60,7 +60,7 @@ class StateWords(NamedTuple):
 
 @feature.post(
     api="/api/invoice/issue",
-    page="/console/invoices",
+    page="/console/payments/<payment_txn_id>/invoice",
     roles=MERCHANT,
     scope=Scope.BODY,
     gate=Operation.INVOICE_ISSUE,

@@ -13,6 +13,8 @@ SCOPED_CONTROL = {"merchants", "staff_phones"}
 APPEND_ONLY = {
     "audit_log",
     "audit_seals",
+    "invoice_refunds",
+    "invoices",
     "ledger_entries",
     "ledger_postings",
     "refunds",

@@ -181,16 +181,17 @@ def test_the_file_has_every_row_and_runs_nothing(client, row, owner):
 
 def test_the_form_keeps_what_was_typed_when_it_is_refused(app, shop):
     browser = signed_in(app, shop.phones[Role.CLERK], shop.merchant_id)
-    typed = {"paymentTxnId": shop.payment, "title": "Acme & Söhne", "email": "nonsense"}
-    refused = browser.send_form("/console/invoices", typed)
+    address = f"/console/payments/{shop.payment}/invoice"
+    typed = {"title": "Acme & Söhne", "email": "nonsense"}
+    refused = browser.send_form(address, typed)
 
     assert refused.status_code == 400
     assert 'value="Acme &amp; Söhne"' in refused.text
     assert 'value="nonsense"' in refused.text
 
-    done = browser.send_form("/console/invoices", typed | {"email": ""})
+    done = browser.send_form(address, typed | {"email": ""})
     assert (done.status_code, done.location) == (303, "/console/invoices/INV000001")
-    again = browser.get(f"/console/payments/{shop.payment}/invoice")
+    again = browser.get(address)
     assert (again.status_code, again.location) == (303, "/console/invoices/INV000001")
     mailed = browser.send_form(
         "/console/invoices/INV000001/mail", {"email": "", "idempotencyKey": "k1"}

@@ -5,6 +5,7 @@ import pytest
 
 from mealquest.audit import service as audit
 from mealquest.ops import doctor
+from tests.factories.forging import as_owner_of
 from tests.factories.outside import ask, held, let_time_pass
 from tests.factories.wallet import make_fixture_customer, vouchers_of
 
@@ -25,16 +26,10 @@ def run(app, *options: str):
 
 def behind_its_back(app, *statements: str) -> None:
     """Change rows as only the database's owner can, past rights and the rule that rows stay."""
-    with psycopg.connect(app.config["MIGRATION_URL"]) as connection:
-        tables = {word for s in statements for word in s.split() if word in TABLES}
-        for table in tables:
-            connection.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
-            connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    tables = {word for each in statements for word in each.split() if word in TABLES}
+    with as_owner_of(app, *sorted(tables)) as connection:
         for statement in statements:
             assert connection.execute(statement).rowcount > 0, statement
-        for table in tables:
-            connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-            connection.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
 
 TABLES = {

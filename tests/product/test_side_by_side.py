@@ -10,6 +10,7 @@ from threading import Barrier
 
 import httpx
 import pytest
+import redis
 
 from mealquest.engines.processes import choose_port
 from tests.product.running import RELAYED, ROOT, VERIFIED, Product, Running, figures, flask, until
@@ -50,10 +51,18 @@ def pair(product, edge, tmp_path_factory) -> Iterator[Pair]:
         web.until_it_answers(f"{url}/api/health")
         worker = flask("worker", notes=notes, PROMETHEUS_MULTIPROC_DIR=counters, **there)
         stack.callback(worker.end)
+        until(lambda: workers_at_work(product) == 2, "the second worker works")
         yield Pair(product, url)
         for process in (worker, web):
             process.process.terminate()
             assert process.ended() == 0, process.err
+
+
+def workers_at_work(product: Product) -> int:
+    """How many have begun to listen; before that a signal ends them without a word."""
+    valkey = redis.Redis.from_url(product.endpoints()["redis_url"])
+    names = [key for key in valkey.keys("rq:worker:*") if b":" not in key[10:]]
+    return sum(valkey.hget(name, "state") in {b"idle", b"busy"} for name in names)
 
 
 def send_to_both(pair: Pair, keys: list[str]) -> list[tuple[str, str]]:

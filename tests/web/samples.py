@@ -11,6 +11,8 @@ from werkzeug.test import TestResponse
 
 from mealquest.application import FEATURES
 from mealquest.audit.models import AuditRow
+from mealquest.campaigns import service as campaigns
+from mealquest.campaigns.forms import CampaignsForm
 from mealquest.core import messages
 from mealquest.core.db import transaction
 from mealquest.core.ids import new_id
@@ -205,6 +207,30 @@ def nothing(_: Shop) -> Sample:
     return Sample()
 
 
+def _campaign(shop: Shop) -> dict[str, str]:
+    """A campaign of this shop alone, made where it is not there yet."""
+    campaign_id = f"campaign_{shop.merchant_id}"
+    known = campaigns.listed(shop.merchant_id, CampaignsForm(query=campaign_id)).items
+    if not known:
+        new = campaigns.NewCampaign(
+            id=campaign_id,
+            name="A campaign",
+            event="PAYMENT_SUCCESS",
+            priority=50,
+            action={"type": "GRANT_BONUS", "amount": 1},
+            limits=campaigns.Limits(cap_units=1_000, cost_units=1),
+        )
+        with transaction(shop.merchant_id) as session:
+            campaigns.add(session, shop.merchant_id, new, "fixture")
+    return {"campaign_id": campaign_id}
+
+
+def _event(shop: Shop) -> dict[str, Any]:
+    _campaign(shop)
+    context = {"orderAmount": 20}
+    return {"userId": shop.customer, "event": "PAYMENT_SUCCESS", "context": context}
+
+
 CONTRACT = {
     "companyName": "Noodle Ltd.",
     "licenseNo": "91310000MA1K00001X",
@@ -222,6 +248,19 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "audit.chain_export": nothing,
     "audit.check_chain": nothing,
     "audit.audit_row": lambda shop: Sample(path=_audit_row(shop)),
+    "campaigns.campaign": lambda shop: Sample(path=_campaign(shop)),
+    "campaigns.campaigns": lambda shop: Sample({"limit": "5", "status": "ACTIVE"}),
+    "campaigns.campaigns_csv": nothing,
+    "campaigns.dashboard": lambda shop: Sample({"merchantId": shop.merchant_id}),
+    "campaigns.decisions": lambda shop: Sample({"limit": "5", "outcome": "HIT"}, _campaign(shop)),
+    "campaigns.decisions_csv": lambda shop: Sample({"outcome": "MISS"}, _campaign(shop)),
+    "campaigns.of_payment": lambda shop: Sample(path={"payment_id": shop.payment}),
+    "campaigns.set_status": lambda shop: Sample({"status": "ACTIVE"}, _campaign(shop)),
+    "campaigns.trigger": lambda shop: Sample(_event(shop), key="k-trigger"),
+    "campaign_stops.fire_sale": lambda _: Sample({"maxQty": "10"}),
+    "campaign_stops.kill_switch": nothing,
+    "campaign_stops.set_kill_switch": lambda _: Sample({"enabled": False}),
+    "campaign_stops.start_fire_sale": lambda _: Sample({"ttlMinutes": 10}, key="k-sale"),
     "customer_codes.own_code": nothing,
     "customer_codes.resolve": lambda shop: Sample(_customer_code(shop)),
     "holdings.vouchers": _some,
@@ -243,7 +282,9 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "invoices.invoice": lambda shop: Sample(path=_invoice(shop)),
     "invoices.invoices": lambda shop: Sample({"limit": "5", "userId": shop.customer}),
     "invoices.invoices_csv": lambda shop: Sample({"userId": shop.customer}),
-    "invoices.issue": lambda shop: Sample({"paymentTxnId": shop.payment} | MADE_OUT_TO),
+    "invoices.issue": lambda shop: Sample(
+        {"paymentTxnId": shop.payment} | MADE_OUT_TO, {"payment_txn_id": shop.payment}
+    ),
     "invoices.mail": lambda shop: Sample({"email": "a@example.org"}, _invoice(shop), "k-mail"),
     "invoices.new": lambda shop: Sample(path={"payment_txn_id": shop.payment}),
     "invoices.pdf": lambda shop: Sample({"lang": "en"}, _invoice(shop)),
