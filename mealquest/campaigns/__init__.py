@@ -1,0 +1,1 @@
+"""Trigger, condition, action: what the shop gives by itself, within limits that hold."""
