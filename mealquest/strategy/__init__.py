@@ -1,0 +1,1 @@
+"""Strategies: the template library, the chat with the model, proposals and their review."""

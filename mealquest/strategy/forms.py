@@ -1,0 +1,95 @@
+"""What the strategist's routes take in."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from mealquest.core.paging import DEFAULT_LIMIT, ListForm, OptionalText, page_size
+from mealquest.core.wire import Input, Key, Remark, Str, refuse
+from mealquest.strategy.domain import ProposalStatus
+
+CONTENT_LENGTH = 4000
+MOST_MESSAGES_A_PAGE = 60
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() or None if isinstance(value, str) else value
+
+
+def _reason(value: str) -> str | None:
+    return value or None
+
+
+OptionalReason = Annotated[Remark, AfterValidator(_reason)] | None
+OptionalHash = Annotated[Str, Field(max_length=128), AfterValidator(_reason)] | None
+
+
+class ProposalPathForm(Input):
+    proposal_id: Key
+
+
+class ConfirmForm(ProposalPathForm):
+    """`hash`: of what was shown; where it is sent, it must still be that."""
+
+    hash: OptionalHash = None
+
+
+class RejectForm(ProposalPathForm):
+    """`reason`: why, for the next draft. Phones and mail addresses in it are not kept."""
+
+    reason: OptionalReason = None
+
+
+class ProposalsForm(ListForm):
+    status: Annotated[ProposalStatus | None, BeforeValidator(_upper)] = None
+    template: OptionalText = None
+
+
+class SessionForm(Input):
+    session_id: OptionalText = None
+
+
+def _content(value: str) -> str:
+    if not value:
+        raise refuse("content is required")
+    return value
+
+
+class MessageForm(SessionForm):
+    content: Annotated[Str, Field(max_length=CONTENT_LENGTH), AfterValidator(_content)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent_is_empty(cls, sent: dict[str, Any]) -> dict[str, Any]:
+        return {"content": ""} | sent
+
+
+def _limit(value: Any) -> int:
+    return min(page_size(value), MOST_MESSAGES_A_PAGE)
+
+
+class MessagesForm(SessionForm):
+    """The messages before `cursor`, a number that an earlier page gave."""
+
+    limit: Annotated[int, BeforeValidator(_limit)] = DEFAULT_LIMIT
+    cursor: OptionalText = None
+
+
+def _decision(value: Any) -> Any:
+    if not isinstance(value, str) or value.strip().upper() not in ("APPROVE", "REJECT"):
+        raise refuse("decision must be APPROVE or REJECT")
+    return value.strip().upper()
+
+
+class ReviewForm(SessionForm):
+    """An owner's word on a proposal of the chat; `hash` and `reason` as in the inbox."""
+
+    proposal_id: Key
+    decision: Annotated[str, BeforeValidator(_decision)]
+    hash: OptionalHash = None
+    reason: OptionalReason = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent_is_empty(cls, sent: dict[str, Any]) -> dict[str, Any]:
+        return {"decision": ""} | sent
