@@ -1,6 +1,7 @@
 """The RQ worker: takes rung bells and runs the jobs they name, inside the application."""
 
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -11,10 +12,9 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from mealquest.core.bells import QUEUE, Bells
+from mealquest.core.bells import QUEUES, Bells
 from mealquest.core.telemetry import jobs_total
 
-QUEUES = (QUEUE,)
 WORKER_TTL_S = 60  # also bounds how long it waits on a connection that has gone dead
 
 
@@ -23,9 +23,9 @@ class Worker(SimpleWorker):
 
     max_connection_wait_time = 2.0  # between tries while Redis is away
 
-    def __init__(self, bells: Bells) -> None:
+    def __init__(self, bells: Bells, names: Sequence[str]) -> None:
         connection = bells.connection_for_worker()
-        queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in QUEUES]
+        queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in names]
         super().__init__(
             queues, connection=connection, serializer=JSONSerializer, worker_ttl=WORKER_TTL_S
         )
@@ -43,13 +43,15 @@ class Worker(SimpleWorker):
         return succeeded
 
 
-def work(app: Flask, *, burst: bool) -> None:
+def work(app: Flask, *, burst: bool, queues: Sequence[str] = QUEUES) -> None:
     """Work until told to stop (SIGTERM finishes the job in hand), or until nothing is left.
+
+    `queues`: which to serve, the first one first.
 
     Ends with code 1 when Redis does not let it work; who supervises it starts it again.
     """
     try:
-        worker = Worker(app.extensions["bells"])
+        worker = Worker(app.extensions["bells"], queues)
         with app.app_context():
             worker.work(burst=burst, logging_level="WARNING", with_scheduler=False)
     except redis.RedisError as away:

@@ -4,17 +4,27 @@ import click
 from flask import Flask, current_app
 
 from mealquest.audit.cli import audit
+from mealquest.core.bells import QUEUES
 from mealquest.onboarding.cli import demo, onboard_merchant
 from mealquest.ops.cli import doctor
+from mealquest.strategy.agent.cli import agent
 
 
 @click.command("worker")
 @click.option("--burst", is_flag=True, help="Stop when nothing is left to do.")
-def worker(burst: bool) -> None:
+@click.option(
+    "--queue",
+    "queues",
+    type=click.Choice(QUEUES),
+    multiple=True,
+    default=QUEUES,
+    help="Serve this queue only; may be repeated. All by default.",
+)
+def worker(burst: bool, queues: tuple[str, ...]) -> None:
     """Run background jobs."""
     from jobs.worker import work
 
-    work(_app(), burst=burst)
+    work(_app(), burst=burst, queues=queues)
 
 
 @click.command("scheduler")
@@ -64,6 +74,7 @@ def install(app: Flask) -> None:
         audit,
         doctor,
         customers,
+        agent,
     ):
         app.cli.add_command(command)
 

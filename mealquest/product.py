@@ -22,6 +22,7 @@ from sqlalchemy import make_url
 
 from mealquest import screen
 from mealquest.application import ROOT
+from mealquest.core.bells import AGENT_QUEUE, QUEUE
 from mealquest.core.settings import ConfigurationError, Settings, load
 from mealquest.engines.files import FileLock, last_lines, open_log, own_like
 from mealquest.engines.service import (
@@ -32,6 +33,7 @@ from mealquest.engines.service import (
     write_endpoints,
 )
 from mealquest.launch import CANNOT_START, create, engines, explain, prepare, servers
+from mealquest.strategy.agent.config import ModelConfig
 from mealquest.supervisor import Child, Supervisor
 
 STOP_S = 6.0  # for the children; with the engines' own time the whole stays under 10 s
@@ -194,6 +196,7 @@ class Product:
 
     def _write_endpoints(self, found: Endpoints) -> None:
         where = servers(self.settings, found)
+        model = ModelConfig.of(self.settings)
         write_endpoints(
             self.home,
             {
@@ -201,6 +204,7 @@ class Product:
                 "db_url": where.db_url,
                 "admin_db_url": where.admin_url,
                 "redis_url": where.redis_url,
+                "sandbox_ai_url": model.base_url if model.is_sandbox else None,
             },
         )
 
@@ -226,7 +230,11 @@ def _children(listener: socket.socket, *, with_worker: bool) -> list[Child]:
     gunicorn = [*python, "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app:app"]
     children = [Child("web server", gunicorn, inherits=(listener.fileno(),))]
     if with_worker:
-        children += [Child(name, [*flask, name]) for name in ("worker", "scheduler")]
+        children += [
+            Child("worker", [*flask, "worker", "--queue", QUEUE]),
+            Child("strategist", [*flask, "worker", "--queue", AGENT_QUEUE]),
+            Child("scheduler", [*flask, "scheduler"]),
+        ]
     return children
 
 

@@ -15,6 +15,8 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 QUEUE = "default"
+AGENT_QUEUE = "agent"  # its jobs wait for a model, which nothing else is to wait for
+QUEUES = (QUEUE, AGENT_QUEUE)
 QUIET_S = 0.05  # a process rings the same bell at most this often; the tick covers the rest
 WAITS_S = 5  # a ring whose job was lost on its way to a worker counts for no longer than this
 MOST_WAITING = (
@@ -32,8 +34,12 @@ JOBS = {
     "audit": "jobs.audit.seal",
     "doctor": "jobs.doctor.watch",
     "privacy": "jobs.privacy.make",
+    "campaigns": "jobs.campaigns.look",
+    "strategy": "jobs.strategy.answer",
     "housekeeping": "jobs.housekeeping.purge",
 }
+
+QUEUE_OF = {"strategy": AGENT_QUEUE}  # of the bells whose jobs are not in the default one
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +55,11 @@ class Bells:
             socket_connect_timeout=ANSWER_S,
             retry=Retry(NoBackoff(), 0),
         )
-        self.queue = Queue(QUEUE, connection=self.connection, serializer=JSONSerializer)
+        self.queues = {
+            name: Queue(name, connection=self.connection, serializer=JSONSerializer)
+            for name in QUEUES
+        }
+        self.queue = self.queues[QUEUE]
         self._away_until = 0.0
         self._rung: dict[str, float] = {}  # until when a bell is left alone, by its name
         self._lock = threading.Lock()
@@ -68,8 +78,9 @@ class Bells:
             return
         away_until = 0.0
         try:
-            if self._claims(bell):
-                self.queue.enqueue(JOBS[bell], result_ttl=0, failure_ttl=60, job_timeout=120)
+            queue = self.queues[QUEUE_OF.get(bell, QUEUE)]
+            if self._claims(bell, queue):
+                queue.enqueue(JOBS[bell], result_ttl=0, failure_ttl=60, job_timeout=120)
         except redis.RedisError as away:
             self._away_until = away_until = time.monotonic() + AWAY_S
             log.warning("bell not rung", bell=bell, error=type(away).__name__)
@@ -82,14 +93,14 @@ class Bells:
         if bells:
             self.connection.delete(*map(_waiting, bells))
 
-    def _claims(self, bell: str) -> bool:
+    def _claims(self, bell: str, queue: Queue) -> bool:
         """Whether no job of this bell waits, so that this ring brings one.
 
         The mark is not the job: a job that was started and died holds up no later ring.
         """
         if not self.connection.set(_waiting(bell), "", nx=True, ex=WAITS_S):
             return False
-        return self.queue.count < MOST_WAITING
+        return queue.count < MOST_WAITING
 
     def _takes_turn(self, bell: str) -> bool:
         """Whether this caller rings; nobody else does until it has, and a moment longer."""

@@ -195,13 +195,15 @@ class Product(Running):
     # --- its processes --------------------------------------------------------------------
 
     def children(self) -> dict[str, int]:
-        """Process ids of the web server's master, the worker and the scheduler, by name."""
-        names = ("gunicorn", "worker", "scheduler")
+        """Process ids of the web server's master, the workers and the scheduler, by name."""
+        marks = {"agent": "strategist", "worker": "worker", "scheduler": "scheduler"}
         found = {}
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.Error):
                 words = child.cmdline()
-                found |= {name: child.pid for name in names if name in words}
+                known = marks | {"gunicorn": "gunicorn"}
+                name = next((name for mark, name in known.items() if mark in words), None)
+                found |= {name: child.pid} if name else {}
         return found
 
     def left_behind(self) -> list[str]:
