@@ -44,6 +44,7 @@ class AuditForm(ListForm):
     action: Word = None
     status: Word = None
     operator_id: OptionalText = None
+    not_action: Word = None
 
 
 class AuditRowForm(Input):

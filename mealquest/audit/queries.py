@@ -40,6 +40,7 @@ class Wanted:
     action: str | None = None
     status: AuditStatus | None = None
     operator_id: str | None = None
+    not_action: str | None = None
 
 
 def page(session: Session, merchant_id: str, wanted: Wanted, limit: int) -> Sequence[Row[Any]]:
@@ -87,6 +88,8 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         conditions.append(_older(*wanted.after))
     if wanted.action:
         conditions.append(AuditRow.action == wanted.action)
+    if wanted.not_action:
+        conditions.append(AuditRow.action != wanted.not_action)
     if wanted.operator_id:
         conditions.append(AuditRow.operator_id == wanted.operator_id)
     if wanted.status:  # written out, so that the planner sees which index holds it

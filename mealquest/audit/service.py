@@ -52,6 +52,7 @@ __all__ = [
 ]
 
 UTC_ZONE = ZoneInfo("UTC")
+ORDINARY = "SUPPLIER_VERIFY"
 
 
 _ADD = text(
@@ -125,7 +126,10 @@ def detail(merchant_id: str, audit_id: str) -> AuditDetail:
 
 
 def blocked_since(session: Session, merchant_id: str, since: datetime) -> int:
-    """How many acts a policy or a safeguard held back since then."""
+    """How many acts a policy or a safeguard held back since then.
+
+    A partner's order that does not count is an answer, not something to look after.
+    """
     return int(
         session.scalar(
             select(func.count())
@@ -133,6 +137,7 @@ def blocked_since(session: Session, merchant_id: str, since: datetime) -> int:
             .where(
                 AuditRow.merchant_id == merchant_id,
                 AuditRow.status == AuditStatus.BLOCKED,
+                AuditRow.action != ORDINARY,
                 AuditRow.occurred_at >= since,
             )
         )
@@ -155,6 +160,7 @@ def _page(
         action=form.action,
         status=status,
         operator_id=form.operator_id,
+        not_action=form.not_action,
     )
     with transaction(merchant_id) as session:
         rows = queries.page(session, merchant_id, wanted, limit + 1)

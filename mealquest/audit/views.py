@@ -68,6 +68,7 @@ class Pair:
 def audit(call: Call, form: AuditForm) -> AuditView:
     """Who did what and what came of it, newest first."""
     page = service.logs(call.merchant_id, form, zone())
+    page = page.model_copy(update={"items": _shown(call.merchant_id, page.items)})
     if call.face is Face.API:
         return AuditView(**dict(page))
     following = page.page_info.next_cursor
@@ -104,7 +105,9 @@ def audit_csv(call: Call, form: AuditForm) -> Response:
         _("Id"),
     ]
     batches = service.every(call.merchant_id, form, here)
-    rows: Iterator[Any] = ([_cells(entry, here) for entry in batch] for batch in batches)
+    rows: Iterator[Any] = (
+        [_cells(entry, here) for entry in _shown(call.merchant_id, batch)] for batch in batches
+    )
     return lists.csv_file(call, "audit", form, header, rows)
 
 
@@ -125,7 +128,7 @@ def chain(call: Call, form: NoInput) -> ChainView:
     roles=lists.EXPORTERS,
     scope=Scope.BODY,
     ungated="changes nothing: it has the chain looked through",
-    see_other=lambda _view: url_for("audit.audit.page"),
+    see_other=lambda _view: url_for("audit.audit.page", _anchor="seal"),
     flash=lambda _view: _("The audit is being looked through. Reload this page in a moment."),
 )
 def check_chain(call: Call, form: NoInput) -> ChainView:
@@ -158,8 +161,29 @@ def chain_export(call: Call, form: NoInput) -> Response:
 def audit_row(call: Call, form: AuditRowForm) -> AuditDetailView:
     """One act, with everything known of it and what else its request did."""
     found = service.detail(call.merchant_id, form.audit_id)
+    (entry,) = _shown(call.merchant_id, [found.entry])
+    others = _shown(call.merchant_id, found.same_request)
+    found = AuditDetail(entry=entry, same_request=others)
     ids = _ids([found.entry, *found.same_request])
     return AuditDetailView(**dict(found), people=people.names(call.merchant_id, ids))
+
+
+def _shown(merchant_id: str, entries: list[AuditEntry]) -> list[AuditEntry]:
+    """The entries as they are to be read: who closed an account goes by another id in them.
+
+    The rows themselves cannot change, and their seals go on holding.
+    """
+    gone = people.cancelled(merchant_id, _ids(entries))
+    return [_renamed(entry, gone) for entry in entries] if gone else entries
+
+
+def _renamed(entry: AuditEntry, gone: dict[str, str]) -> AuditEntry:
+    details = {
+        name: gone.get(str(value), value) if name in PEOPLE else value
+        for name, value in entry.details.items()
+    }
+    operator = gone.get(entry.operator_id, entry.operator_id)
+    return entry.model_copy(update={"operator_id": operator, "details": details})
 
 
 def _ids(entries: list[AuditEntry]) -> set[str]:
@@ -267,4 +291,5 @@ def _url(name: str, value: Any) -> str | None:
         return None
     if name == "paymentTxnId":
         return url_for("payments.payment.page", payment_id=value)
-    return url_for("wallet.customer.page", user_id=value) if name == "userId" else None
+    is_there = name == "userId" and not value.startswith("DELETED_")
+    return url_for("wallet.customer.page", user_id=value) if is_there else None

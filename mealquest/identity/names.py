@@ -91,6 +91,18 @@ def shown_customers(
     }
 
 
+def cancelled_among(
+    session: Session, merchant_id: str, customer_ids: Iterable[str]
+) -> dict[str, str]:
+    """Of these customers those who closed their account, with the id that stands for them now."""
+    gone = select(Customer.id).where(
+        Customer.merchant_id == merchant_id,
+        Customer.id.in_(set(customer_ids)),
+        Customer.cancelled_at.is_not(None),
+    )
+    return {one: anonymous_user_id(merchant_id, one) for one in session.scalars(gone)}
+
+
 def index_name(session: Session, merchant_id: str, customer_id: str, name: str) -> None:
     """From now on a search finds the customer by this name and by no other."""
     forget_terms(session, merchant_id, customer_id)

@@ -9,6 +9,8 @@ from mealquest.identity import service as identity
 from mealquest.identity.service import Named
 from mealquest.web.look import name_of, principal
 
+CUSTOMER = "u_"  # how ids of customers begin
+
 
 def names(merchant_id: str, ids: Iterable[str]) -> dict[str, str]:
     """Staff and customers of a merchant by id, also those who have left; others are left out."""
@@ -16,6 +18,15 @@ def names(merchant_id: str, ids: Iterable[str]) -> dict[str, str]:
     with transaction(merchant_id) as session:
         found = identity.people(session, merchant_id, wanted) if wanted else []
     return {person.id: _name(person) for person in found}
+
+
+def cancelled(merchant_id: str, ids: Iterable[str]) -> dict[str, str]:
+    """Of customers by id those who closed their account, with the id that is shown instead."""
+    wanted = {one for one in ids if one.startswith(CUSTOMER)}
+    if not wanted:
+        return {}
+    with transaction(merchant_id) as session:
+        return identity.cancelled_among(session, merchant_id, wanted)
 
 
 def caller() -> str:

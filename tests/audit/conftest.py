@@ -1,13 +1,15 @@
 """A shop with people, and rows of the audit written at chosen times."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
+from mealquest.audit import service as audit
 from mealquest.audit.models import AuditRow, AuditStatus
 from mealquest.core.db import transaction
 from mealquest.core.ids import new_id
@@ -63,6 +65,22 @@ def write(
             )
         )
     return audit_id
+
+
+def seal_all(merchant_id: str = MERCHANT) -> None:
+    """Tests beside this one have transactions open too, and what is newer waits for them."""
+    rows = text(
+        "SELECT count(*) FROM audit_log a WHERE merchant_id = :m AND NOT EXISTS"
+        " (SELECT FROM audit_seals s WHERE s.merchant_id = a.merchant_id AND s.audit_id = a.id)"
+    )
+    give_up = time.monotonic() + 20
+    while True:
+        audit.seal(merchant_id)
+        with transaction(merchant_id) as session:
+            if not session.execute(rows, {"m": merchant_id}).scalar_one():
+                return
+        assert time.monotonic() < give_up, "rows stay unsealed"
+        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The seal: every entry has its place, and whatever is done to one shows."""
 
 import json
-import time
 from datetime import UTC, datetime
 
 import psycopg
@@ -15,7 +14,7 @@ from mealquest.audit import service as audit
 from mealquest.audit.chain import Fault, Link
 from mealquest.core.db import transaction
 from mealquest.core.principal import SYSTEM
-from tests.audit.conftest import MERCHANT, OTHER, write
+from tests.audit.conftest import MERCHANT, OTHER, seal_all, write
 from tests.factories.forging import as_owner_of
 from tests.factories.threads import run_together
 
@@ -73,22 +72,6 @@ def owner_does(app, *statements: str) -> None:
     with as_owner_of(app, "audit_log", "audit_seals") as connection:
         for statement in statements:
             assert connection.execute(statement).rowcount == 1, statement
-
-
-def seal_all(merchant_id: str = MERCHANT) -> None:
-    """Tests beside this one have transactions open too, and what is newer waits for them."""
-    rows = text(
-        "SELECT count(*) FROM audit_log a WHERE merchant_id = :m AND NOT EXISTS"
-        " (SELECT FROM audit_seals s WHERE s.merchant_id = a.merchant_id AND s.audit_id = a.id)"
-    )
-    give_up = time.monotonic() + 20
-    while True:
-        audit.seal(merchant_id)
-        with transaction(merchant_id) as session:
-            if not session.execute(rows, {"m": merchant_id}).scalar_one():
-                return
-        assert time.monotonic() < give_up, "rows stay unsealed"
-        time.sleep(0.02)
 
 
 def seals() -> list[tuple[int, str]]:

@@ -6,11 +6,14 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
+from mealquest.audit import service as audit
 from mealquest.audit import words
 from mealquest.audit.models import AuditStatus
+from mealquest.core.db import transaction
 from mealquest.tenancy.domain import READS, Operation
-from tests.audit.conftest import MERCHANT, OTHER, write
+from tests.audit.conftest import MERCHANT, OTHER, seal_all, write
 
 T0 = datetime(2026, 3, 1, 16, 30, 5, 7_000, tzinfo=UTC)  # 00:30:05.007 on 2 March in Shanghai
 
@@ -36,8 +39,15 @@ def test_the_page_shows_names_outcomes_and_local_times(client, desk):
     write(MERCHANT, T0, status=AuditStatus.DENIED, by="bootstrap", details={"error": "no"})
     page = client.get("/console/audit", headers=desk.clerk).text
     assert "2 Mar 2026, 00:30" in page
-    for text in ("Carl", "Gerda", "CNY 13.08", "Denied", "Opening of the shop", "2 entries shown."):
-        assert text in page, text
+    for shown_text in (
+        "Carl",
+        "Gerda",
+        "CNY 13.08",
+        "Denied",
+        "Opening of the shop",
+        "2 entries shown.",
+    ):
+        assert shown_text in page, shown_text
     assert 'data-announce="2 entries shown."' in page
 
 
@@ -86,8 +96,14 @@ def test_one_entry_is_readable_and_leads_on(client, desk):
     other = write(MERCHANT, T0, action="WALLET_TOP_UP")
     page = client.get(f"/console/audit/{audit_id}", headers=desk.clerk).text
     assert "2 Mar 2026, 00:30:05" in page
-    for text in ("Carl", "Gerda", "req_fixture", "Your role does not allow this.", "Asia/Tokyo"):
-        assert text in page, text
+    for shown_text in (
+        "Carl",
+        "Gerda",
+        "req_fixture",
+        "Your role does not allow this.",
+        "Asia/Tokyo",
+    ):
+        assert shown_text in page, shown_text
     for url in ("/console/customers/u_guest", "/console/payments/txn_1", f"/console/audit/{other}"):
         assert f'href="{url}"' in page
     assert "<i>value</i>" not in page
@@ -156,3 +172,21 @@ def test_every_act_that_can_be_named_has_a_name():
     gates = {operation.value for operation in Operation if operation not in READS}
     assert gates <= words.ACTIONS.keys()
     assert set(words.STATUSES) == {status.value for status in AuditStatus}
+
+
+def test_who_closed_their_account_goes_by_another_id(client, desk):
+    write(MERCHANT, T0, by="u_guest", details={"userId": "u_guest", "list": ["u_guest"]})
+    with transaction(MERCHANT) as session:
+        session.execute(text("UPDATE customers SET cancelled_at = now(), deleted_at = now()"))
+    shown = f"DELETED_{MERCHANT}_u_guest"
+
+    (entry,) = client.get("/api/audit/logs", headers=desk.owner).get_json()["items"]
+
+    assert (entry["operatorId"], entry["details"]["userId"]) == (shown, shown)
+    one = client.get(f"/api/audit/logs/{entry['auditId']}", headers=desk.owner).get_json()["entry"]
+    assert one["operatorId"] == shown
+    page = client.get(f"/console/audit/{entry['auditId']}", headers=desk.owner).text
+    assert "/console/customers/" not in page.split("<main", 1)[1]
+    assert shown in rows_of(csv_of(client, desk.owner))[1][4]
+    seal_all()
+    assert audit.check_chain(MERCHANT).holds
