@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
 
 from mealquest.audit import service as audit
@@ -103,6 +104,25 @@ def rename_customer(
     if customer is None or customer.deleted_at:
         raise UserNotFound
     seal(session, customer, display_name)
+
+
+_ADD_FRAGMENTS = text(
+    """
+    UPDATE customers SET fragments = fragments || (
+           SELECT jsonb_object_agg(more.key, coalesce(CAST(fragments ->> more.key AS bigint), 0)
+                                             + CAST(more.value AS bigint))
+             FROM jsonb_each_text(:more) AS more)
+     WHERE merchant_id = :merchant AND id = :customer AND deleted_at IS NULL
+    """
+).bindparams(bindparam("more", type_=JSONB))
+
+
+def add_fragments(
+    session: Session, merchant_id: str, customer_id: str, more: dict[str, int]
+) -> None:
+    """Give a customer who is there fragments, by their kind. Take the wallet's lock first."""
+    values = {"merchant": merchant_id, "customer": customer_id, "more": more}
+    session.execute(_ADD_FRAGMENTS, values)
 
 
 def customers(merchant_id: str, form: CustomersForm) -> CustomersPage:

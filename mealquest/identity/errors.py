@@ -102,6 +102,10 @@ class SocialProviderBusy(Unavailable):
     code = "SOCIAL_PROVIDER_BUSY"
 
 
+class SocialProviderAway(Unavailable):
+    code = "SOCIAL_PROVIDER_AWAY"
+
+
 class SocialProviderFailed(UpstreamFailed):
     code = "SOCIAL_PROVIDER_FAILED"
 

@@ -12,6 +12,7 @@ from mealquest.identity.customer_codes import (
     resolve_code,
 )
 from mealquest.identity.customers import (
+    add_fragments,
     create_customer,
     customer_facts,
     find_or_create_customer,
@@ -48,7 +49,7 @@ from mealquest.identity.errors import (
 from mealquest.identity.forms import CustomersForm
 from mealquest.identity.gateway import send_sms
 from mealquest.identity.joined import customers, every_customer
-from mealquest.identity.names import ShownCustomer, shown_customers
+from mealquest.identity.names import ShownCustomer, cancelled_among, shown_customers
 from mealquest.identity.personal import PersonalKey, personal_key, personal_keys, wrap_again
 from mealquest.identity.queries import CustomerFacts, Named, all_staff, people
 from mealquest.identity.replies import (
@@ -135,10 +136,12 @@ __all__ = [
     "TokenExpired",
     "UserExists",
     "UserNotFound",
+    "add_fragments",
     "add_staff",
     "all_staff",
     "anonymous_user_id",
     "begins_as_code",
+    "cancelled_among",
     "change_staff",
     "create_customer",
     "customer_facts",

@@ -4,6 +4,7 @@ A code is good for one exchange, so nothing here is tried twice.
 """
 
 import json
+import re
 import threading
 import time
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import httpx
 from flask import current_app
 
+from mealquest.core.errors import AppError
 from mealquest.core.settings import Settings
 from mealquest.identity.domain import Provider, SocialPerson
 from mealquest.identity.errors import (
     SocialIdentityInvalid,
     SocialNotConfigured,
+    SocialProviderAway,
     SocialProviderBusy,
     SocialProviderFailed,
     SocialProviderTimedOut,
@@ -24,6 +27,7 @@ from mealquest.identity.errors import (
 PLACES = 24  # requests of a process that may wait for providers: the counter needs threads too
 LONGEST_ANSWER = 64 * 1024
 LONGEST_TEXT = 256  # of a name or phone that a provider says
+_MAINLAND = re.compile(r"1[3-9]\d{9}")  # eleven digits that no other form of ours has
 _SUBJECTS = ("subject", "userId", "user_id", "openid")
 _PHONES = ("phone", "mobile")
 
@@ -37,6 +41,7 @@ def person_behind(provider: Provider, code: str) -> SocialPerson:
         SocialNotConfigured: the operator has not set this provider up.
         SocialIdentityInvalid: the provider refuses the code, or names nobody.
         SocialProviderFailed, SocialProviderTimedOut: there is no answer, or one that is none.
+        SocialProviderAway: nobody answers at Alipay's verifier.
         SocialProviderBusy: too many sign-ins of this process wait for an answer already.
     """
     settings: Settings = current_app.config["SETTINGS"]
@@ -65,7 +70,7 @@ def _wechat(settings: Settings, code: str) -> SocialPerson:
     if subject is None:
         raise SocialIdentityInvalid("invalid wechat identity")
     return SocialPerson(
-        Provider.WECHAT_MINIAPP, subject, _text(answer, "unionid"), _text(answer, "phoneNumber")
+        Provider.WECHAT_MINIAPP, subject, _text(answer, "unionid"), _phone(answer, "phoneNumber")
     )
 
 
@@ -82,7 +87,7 @@ def _alipay(settings: Settings, code: str) -> SocialPerson:
     if subject is None:
         raise SocialIdentityInvalid("invalid alipay identity")
     union = _text(answer, "unionId", "unionid")
-    return SocialPerson(Provider.ALIPAY, subject, union, _text(answer, *_PHONES))
+    return SocialPerson(Provider.ALIPAY, subject, union, _phone(answer, *_PHONES))
 
 
 def _ask(
@@ -106,8 +111,14 @@ def _ask(
     except httpx.TimeoutException:
         raise SocialProviderTimedOut(f"{name} auth service timed out") from None
     except (httpx.HTTPError, httpx.InvalidURL):
-        raise SocialProviderFailed(f"{name} auth service is not available") from None
+        raise _away(name) from None
     return answer.status_code, _object(name, answer.status_code, bytes(body))
+
+
+def _away(name: str) -> AppError:
+    """Clients know WeChat's silence by 502 and that of Alipay's verifier by 503."""
+    told = f"{name} auth service is not available"
+    return SocialProviderAway(told) if name == "Alipay" else SocialProviderFailed(told)
 
 
 def _object(name: str, status: int, body: bytes) -> dict[str, Any]:
@@ -118,6 +129,14 @@ def _object(name: str, status: int, body: bytes) -> dict[str, Any]:
             return {}  # the status says it all
         raise SocialProviderFailed(f"{name} auth service did not answer in JSON") from None
     return found if isinstance(found, dict) else {}
+
+
+def _phone(answer: dict[str, Any], *names: str) -> str | None:
+    """A verified phone with its country: both providers say those of the mainland without one."""
+    said = _text(answer, *names)
+    if said is not None and _MAINLAND.fullmatch(said):
+        return f"+86{said}"
+    return said
 
 
 def _text(answer: dict[str, Any], *names: str) -> str | None:

@@ -18,7 +18,7 @@ from mealquest.core.clock import utc_now
 from mealquest.core.crypto import same
 from mealquest.core.db import platform_transaction, transaction
 from mealquest.core.errors import Conflict, Invalid, Unauthenticated
-from mealquest.core.idempotency import KeyedRequest, request_hash
+from mealquest.core.idempotency import AnswerErased, KeyedRequest, request_hash
 from mealquest.core.principal import SYSTEM, Principal, Role
 from mealquest.payments import gateway, refunds, waiting
 from mealquest.payments.domain import ExternalStatus, PaymentStatus, may_become
@@ -67,7 +67,10 @@ def _callback(form: CallbackForm) -> OutsideView:
     request = KeyedRequest("gateway", ROUTE, form.key, request_hash(form))
     with transaction(merchant_id) as session:
         tenancy.settings_of(session, merchant_id)
-        stored = idempotency.claim(session, merchant_id, request, OutsideView)
+        try:
+            stored = idempotency.claim(session, merchant_id, request, OutsideView)
+        except AnswerErased:  # with its customer; a gateway that asks again hears how it stands
+            return _view(session, *_lock(session, merchant_id, form.payment_txn_id))
         if stored is not None:
             return stored
         wallet, before = _lock(session, merchant_id, form.payment_txn_id)
@@ -166,12 +169,15 @@ def _by_gateway(
 def _paid_outside(
     session: Session, wallet: LockedWallet, payment: WaitingPayment, external_txn_id: str | None
 ) -> WaitingPayment:
-    """Capture the hold; or, when it was let go before, take the parts again or owe the money."""
+    """Capture the hold; or, when it was let go before, take the parts again or owe the money.
+
+    Nothing is taken again from the wallet of somebody who has left: their money goes back.
+    """
     held = payment.required_hold
     if payment.status is PaymentStatus.PENDING_EXTERNAL:
         wallets.capture(session, wallet, held, external_txn_id)
         return _come(session, payment, PaymentStatus.PAID, external_txn_id)
-    if may_become(payment.status, PaymentStatus.PAID):
+    if may_become(payment.status, PaymentStatus.PAID) and not payment.payer_has_left:
         again = wallets.capture_late(session, wallet, held, external_txn_id, utc_now())
         if again is not None:
             return _come(session, payment, PaymentStatus.PAID, external_txn_id, again.lots)

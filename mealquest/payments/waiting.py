@@ -32,6 +32,7 @@ class WaitingPayment:
     confirmed_at: datetime | None
     hold_expires_at: datetime | None
     overdue: bool
+    payer_has_left: bool
 
     @property
     def outside_id(self) -> str:
@@ -50,7 +51,10 @@ _FACTS = """
     SELECT merchant_id, id, customer_id, status, currency, voucher_minor, bonus_minor,
            principal_minor, silver_minor, external_minor, voucher_id, lots, provider,
            payment_intent_id, external_status, external_txn_id, confirmed_at, hold_expires_at,
-           hold_expires_at <= now() AS overdue
+           hold_expires_at <= now() AS overdue,
+           (SELECT c.deleted_at IS NOT NULL FROM customers c
+             WHERE c.merchant_id = payments.merchant_id AND c.id = payments.customer_id)
+           AS payer_has_left
       FROM payments WHERE merchant_id = :merchant AND id = :id
 """
 _READ = text(_FACTS)
@@ -167,6 +171,7 @@ def _payment(row: Row[Any]) -> WaitingPayment:
         confirmed_at=row.confirmed_at,
         hold_expires_at=row.hold_expires_at,
         overdue=bool(row.overdue),
+        payer_has_left=row.payer_has_left,
     )
 
 

@@ -7,8 +7,11 @@ from mealquest.wallet.queries import LockedWallet
 
 _WITHDRAW = text(
     """
-    UPDATE vouchers SET status = 'WITHDRAWN'
-     WHERE merchant_id = :merchant AND customer_id = :customer AND status = 'ACTIVE'
+    UPDATE vouchers
+       SET name = CASE WHEN granted_by LIKE 'staff:%' THEN type ELSE name END,
+           status = CASE WHEN status = 'ACTIVE' THEN 'WITHDRAWN' ELSE status END
+     WHERE merchant_id = :merchant AND customer_id = :customer
+       AND (status = 'ACTIVE' OR granted_by LIKE 'staff:%')
     """
 )
 _FORGET_NOTES = text(
@@ -20,7 +23,7 @@ _FORGET_NOTES = text(
 
 
 def leave(session: Session, wallet: LockedWallet) -> None:
-    """Withdraw the vouchers that could still be used and forget what was noted by hand.
+    """Withdraw the vouchers that could still be used and forget what was written by hand.
 
     Nothing is held any more when this is called. What is left of principal, bonus and change is
     still owed: it moves only by a refund, a pay-out or the expiry of bonus.

@@ -328,6 +328,15 @@ def test_a_code_is_good_for_one_sign_in(client, providers, url, error) -> None:
     assert customers() == 1
 
 
+def test_a_phone_without_its_country_is_the_same_phone(enter) -> None:
+    first = enter(WECHAT, "one", PHONE.removeprefix("+86")).get_json()
+    second = enter(ALIPAY, "two", PHONE).get_json()
+
+    assert (first["isNewUser"], second["isNewUser"]) == (True, False)
+    assert first["profile"]["userId"] == second["profile"]["userId"]
+    assert first["profile"]["phone"] == PHONE
+
+
 BAD_DAYS = {
     (WECHAT, Behaviour.BROKEN): (502, "WeChat Mini App auth service is not available"),
     (WECHAT, Behaviour.REDIRECTS): (502, "WeChat Mini App auth service is not available"),
@@ -341,8 +350,8 @@ BAD_DAYS = {
     (ALIPAY, Behaviour.BROKEN): (401, "invalid alipay identity"),
     (ALIPAY, Behaviour.REDIRECTS): (401, "invalid alipay identity"),
     (ALIPAY, Behaviour.GARBAGE): (502, "Alipay auth service did not answer in JSON"),
-    (ALIPAY, Behaviour.FLOODS): (502, "Alipay auth service is not available"),
-    (ALIPAY, Behaviour.DROPS): (502, "Alipay auth service is not available"),
+    (ALIPAY, Behaviour.FLOODS): (503, "Alipay auth service is not available"),
+    (ALIPAY, Behaviour.DROPS): (503, "Alipay auth service is not available"),
     (ALIPAY, Behaviour.HANGS): (504, "Alipay auth service timed out"),
     (ALIPAY, Behaviour.TRICKLES): (504, "Alipay auth service timed out"),
     (ALIPAY, Behaviour.EMPTY): (401, "invalid alipay identity"),
@@ -384,7 +393,7 @@ def test_a_provider_whom_nobody_reaches_is_told(client, providers, configure) ->
     configure(auth_wechat_base_url="http://127.0.0.1:1", auth_alipay_verify_url="http://[::bad")
     body = {"merchantId": SHOP, "code": "c"}
     assert_problem(client.post(WECHAT, json=body), 502, code="SOCIAL_PROVIDER_FAILED")
-    assert_problem(client.post(ALIPAY, json=body), 502, code="SOCIAL_PROVIDER_FAILED")
+    assert_problem(client.post(ALIPAY, json=body), 503, code="SOCIAL_PROVIDER_AWAY")
 
 
 def test_wrong_credentials_of_ours_let_nobody_in(client, providers, configure) -> None:

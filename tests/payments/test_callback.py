@@ -442,6 +442,18 @@ def test_a_customer_who_left_meanwhile_is_settled_like_everybody(row, order):
     assert held(row) == NOTHING
 
 
+def test_late_money_of_a_customer_who_left_goes_back(row, order):
+    let_time_pass(row, order)
+    assert payments.expire_due() == 1
+    with transaction(row.merchant_id) as session:
+        session.execute(
+            text("UPDATE customers SET deleted_at = now() WHERE id = :id"), {"id": row.customer_id}
+        )
+    before = triple(row)
+    assert pay(row, order, 238).status == "EXTERNAL_REFUND_DUE"
+    assert triple(row) == before
+
+
 # --- giving up ----------------------------------------------------------------------------
 
 
