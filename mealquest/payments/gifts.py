@@ -65,7 +65,8 @@ def earned_by(
     """The payment's gifts as they stand; one statement for a payment that earned none.
 
     What expired unspent was worth nothing. A voucher that paid for something was worth what it
-    took off there.
+    took off there. One that came back from that payment, after some of it was claimed, is not taken
+    as well: the customer pays for the rest of it and keeps it.
     """
     values = {"merchant": wallet.merchant_id, "payment": payment_id}
     rows = session.execute(_OF_PAYMENT, values).all()
@@ -95,8 +96,10 @@ def _gift(
 ) -> Gift:
     worth, returnable = row.amount_minor - expired.get(row.lot_id, 0), False
     if use := uses.get(row.voucher_id):
-        worth = (row.taken_off or 0) if use.status in SPENT else 0
-        returnable = use.status is VoucherStatus.ACTIVE and use.expires_at > now
+        usable = use.status is VoucherStatus.ACTIVE and use.expires_at > now
+        returnable = usable and not row.claimed_minor
+        if not usable:
+            worth = (row.taken_off or 0) if use.status in SPENT else 0
     return Gift(
         id=row.id,
         kind=GiftKind(row.kind),

@@ -1,5 +1,6 @@
 """One payment, with everything that happened to it and what can be done about it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import current_app
@@ -22,11 +23,11 @@ from mealquest.payments.replies import (
 )
 from mealquest.payments.waiting import WaitingPayment
 from mealquest.wallet import service as wallets
-from mealquest.wallet.service import PostingView
+from mealquest.wallet.service import Posting, PostingView
 
 
 def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
-    """One payment with its postings. PaymentNotFound also for another customer's own payment."""
+    """One payment, for staff with its postings. PaymentNotFound also for another customer's own."""
     with transaction(merchant_id) as session:
         found = queries.one(session, merchant_id, payment_id)
         if found is None or own_of(by) not in {None, found.customer_id}:
@@ -37,12 +38,27 @@ def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
         postings = wallets.postings_of(session, merchant_id, *about)
         outside = _outside(session, merchant_id, found, sent_back, by)
     shown = {
-        "postings": [PostingView.of(posting, found.currency) for posting in postings],
+        "postings": _shown(found, postings) if by.role in MERCHANT else [],
         "refunds": [RefundRowView.of(row, for_staff=by.role in MERCHANT) for row in refunds],
         "refundable_amount": wallets.major(_left(found), found.currency),
     }
     actions = [*_refund_action(found, by), *outside.pop("next_actions", ())]
     return PaymentView(**(row_of(found) | outside | shown), next_actions=actions)
+
+
+def _shown(found: PaymentFacts, postings: Sequence[Posting]) -> list[PostingView]:
+    """Accounts of somebody who has left go by the id that stands in their rows."""
+    own, shown = f"wallet:{found.customer_id}:", f"wallet:{found.customer.user_id}:"
+    views = [PostingView.of(posting, found.currency) for posting in postings]
+    return [
+        view.model_copy(
+            update={
+                "source": view.source.replace(own, shown),
+                "destination": view.destination.replace(own, shown),
+            }
+        )
+        for view in views
+    ]
 
 
 def _left(found: PaymentFacts) -> int:

@@ -154,9 +154,9 @@ def _book(
         "userId": owed.customer_id,
         "amount": number(wallets.major(minor, owed.currency)),
         "method": form.method.value,
-    } | ({"note": form.note} if form.note else {})
+    }
     method = None if given_up else TopUpMethod(form.method.value)
-    wallets.settle_receivable(session, wallet, owed.id, minor, method, details)
+    wallets.settle_receivable(session, wallet, owed.id, minor, method, dict(details), form.note)
     return details
 
 
@@ -235,7 +235,8 @@ _IN_ORDER = {
 def _page(
     merchant_id: str, form: ReceivablesForm, cursor: str | None, limit: int
 ) -> tuple[Any, str | None]:
-    given = {"state": form.state.value if form.state else None, "customer": form.user_id}
+    whose = form.user_id and identity.named_user_id(merchant_id, form.user_id)
+    given = {"state": form.state.value if form.state else None, "customer": whose}
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     statement = _ROWS + "".join(_CONDITIONS[name] for name in values)
     if cursor:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from mealquest.core.db import transaction
 from mealquest.core.paging import EXPORT_BATCH, Keyset, Order, batches, cut, span_of_days
+from mealquest.identity import service as identity
 from mealquest.payments.refund_forms import RefundsForm
 from mealquest.payments.refund_replies import RefundsPage
 from mealquest.payments.refunding_queries import ROWS, rows_of
@@ -66,7 +67,7 @@ def _page(
         days = span_of_days(form.from_day, form.to_day, ZoneInfo(zone))
         given = {
             "payment": form.payment_txn_id,
-            "customer": form.user_id,
+            "customer": form.user_id and identity.named_user_id(merchant_id, form.user_id),
             "since": days.since,
             "until": days.until,
         }

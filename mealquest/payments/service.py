@@ -41,6 +41,15 @@ from mealquest.payments.receipts import link_token as receipt_token
 from mealquest.payments.refund_preview import preview_refund
 from mealquest.payments.refunding import refund
 from mealquest.payments.refunds import has_due, send_again, send_due
+from mealquest.payments.regulars import (
+    OrderFacts,
+    Quiet,
+    Usual,
+    order_facts,
+    quiet_customers,
+    spent_on_average,
+    usual_orders,
+)
 from mealquest.payments.replies import (
     DeductionView,
     OutsideView,
@@ -73,6 +82,7 @@ __all__ = [
     "Earned",
     "GiftKind",
     "Operation",
+    "OrderFacts",
     "OutsideView",
     "PaymentIdForm",
     "PaymentNotFound",
@@ -82,11 +92,13 @@ __all__ = [
     "PaymentView",
     "PaymentsForm",
     "PaymentsPage",
+    "Quiet",
     "QuoteForm",
     "QuoteView",
     "ReceiptView",
     "RefundOnPaper",
     "TodayView",
+    "Usual",
     "VerifyForm",
     "VerifyView",
     "callback",
@@ -99,9 +111,11 @@ __all__ = [
     "listed",
     "may_earn",
     "note_gift",
+    "order_facts",
     "payment",
     "payment_on_paper",
     "preview_refund",
+    "quiet_customers",
     "quote",
     "receipt",
     "receipt_behind_link",
@@ -117,8 +131,10 @@ __all__ = [
     "send_again",
     "send_due",
     "signature",
+    "spent_on_average",
     "taken_under",
     "today",
+    "usual_orders",
     "verify",
     "waiting_of",
 ]

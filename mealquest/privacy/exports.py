@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 
+from sqlalchemy.orm import Session
+
 from mealquest.audit import service as audit
 from mealquest.core.clock import iso_millis, utc_now
 from mealquest.core.db import after_commit_ring, transaction
@@ -74,9 +76,7 @@ def ask(merchant_id: str, user_id: str, by: Principal) -> ExportView:
     UserNotFound: not at this merchant, or gone.
     """
     with transaction(merchant_id) as session:
-        if identity.erased_since(session, merchant_id, user_id, cancelled=False):
-            raise UserNotFound
-        identity.personal_texts(session, merchant_id, user_id)
+        _require_present(session, merchant_id, user_id)
         export = PrivacyExport(
             merchant_id=merchant_id,
             id=new_id("export"),
@@ -87,6 +87,8 @@ def ask(merchant_id: str, user_id: str, by: Principal) -> ExportView:
             expires_at=queries.moment(session) + KEPT,
         )
         session.add(export)
+        session.flush()  # waits for an erasure that is running, which knows nothing of this row
+        _require_present(session, merchant_id, user_id)
         details = {"userId": user_id, "exportId": export.id}
         audit.record(session, merchant_id, ACTION, by, details)
         is_small = export.rows_total <= AT_ONCE
@@ -123,6 +125,12 @@ def take(merchant_id: str, export_id: str, by: Principal) -> Iterator[bytes]:
     details = {"userId": export.customer_id, "exportId": export_id, "taken": True}
     audit.record_alone(merchant_id, ACTION, by, details, audit.AuditStatus.SUCCESS)
     return archive.zipped(making.pieces(export))
+
+
+def _require_present(session: Session, merchant_id: str, user_id: str) -> None:
+    if identity.erased_since(session, merchant_id, user_id, cancelled=False):
+        raise UserNotFound
+    identity.personal_texts(session, merchant_id, user_id)
 
 
 def _one(merchant_id: str, export_id: str) -> PrivacyExport:

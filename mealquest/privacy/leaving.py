@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from mealquest.audit import service as audit
+from mealquest.campaigns import service as campaigns
 from mealquest.core import idempotency, outbox
 from mealquest.core.db import transaction
 from mealquest.core.principal import Principal
@@ -28,6 +29,7 @@ from mealquest.wallet.service import VoucherStatus
 # Forget what else is kept of a customer: called in the erasing transaction, after identity.
 FORGET: tuple[Callable[[Session, str, str], None], ...] = (
     invoices.forget,
+    campaigns.forget_customer,
     realtime.forget_customer,
     outbox.forget_customer,
     idempotency.erase_answers,

@@ -1,6 +1,6 @@
 """What moved, as lists: the entries of the ledger, and the top-ups that staff took."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -88,7 +88,8 @@ def entry(merchant_id: str, txn_id: str, by: Principal) -> LedgerRowView:
         if row is None or (by.role is Role.CUSTOMER and row.customer_id != by.subject):
             raise EntryNotFound
         shown = _ids_shown(session, merchant_id, [row])
-    return _entry(merchant_id, row, shown[row.customer_id], by)
+        notes = _notes(session, merchant_id, [row], by)
+    return _entry(merchant_id, row, shown[row.customer_id], by, notes)
 
 
 def balance_in(merchant_id: str, user_id: str, bucket: Bucket) -> Decimal:
@@ -125,7 +126,23 @@ def _entries(
         rows = list_queries.entries(session, merchant_id, wanted, form.order, after, limit + 1)
         shown, following = cut(rows, limit, lambda row: Keyset(row.created_at, row.id).encode())
         ids = _ids_shown(session, merchant_id, shown)
-    return [_entry(merchant_id, row, ids[row.customer_id], by) for row in shown], following
+        notes = _notes(session, merchant_id, shown, by)
+    return [_entry(merchant_id, row, ids[row.customer_id], by, notes) for row in shown], following
+
+
+def _notes(
+    session: Session, merchant_id: str, rows: Sequence[Any], by: Principal
+) -> dict[str, str]:
+    """What was noted by hand, by entry; for staff, and gone with the customer."""
+    noted = [row for row in rows if ledger.NOTE in row.details]
+    if not noted or by.role is Role.CUSTOMER:
+        return {}
+    keys = identity.personal_keys(session, merchant_id, {row.customer_id for row in noted})
+    opened = {
+        row.id: keys[row.customer_id].open(row.details[ledger.NOTE], ledger.note_place(row.id))
+        for row in noted
+    }
+    return {entry_id: note for entry_id, note in opened.items() if note}
 
 
 def _ids_shown(session: Session, merchant_id: str, rows: Sequence[Any]) -> dict[str, str]:
@@ -145,9 +162,14 @@ def _zone(session: Session, merchant_id: str, form: SpanForm) -> str:
     return tenancy.settings_of(session, merchant_id).time_zone
 
 
-def _entry(merchant_id: str, row: Any, user_id: str, by: Principal) -> LedgerRowView:
+def _entry(
+    merchant_id: str, row: Any, user_id: str, by: Principal, notes: Mapping[str, str]
+) -> LedgerRowView:
     """The accounts of somebody who has left go by the id that stands in their rows."""
     currency = Currency(row.currency)
+    details = {name: said for name, said in row.details.items() if name != ledger.NOTE}
+    if row.id in notes:
+        details["note"] = notes[row.id]
     own, shown = f"wallet:{row.customer_id}:", f"wallet:{user_id}:"
     postings = [
         PostingView(
@@ -163,7 +185,7 @@ def _entry(merchant_id: str, row: Any, user_id: str, by: Principal) -> LedgerRow
         user_id=user_id,
         type=EntryKind(row.kind),
         amount=major(row.amount_minor, currency),
-        details=row.details,
+        details=details,
         timestamp=row.created_at,
         postings=None if by.role is Role.CUSTOMER else postings,
     )

@@ -34,6 +34,7 @@ GATEWAY: Final = "outside:gateway"
 DUE_BACK: Final = "merchant:due_back"
 RECEIVABLES: Final = "merchant:receivables"
 WRITTEN_OFF: Final = "merchant:written_off"
+NOTE: Final = "noteSealed"  # in the details: what was noted by hand, under the customer's key
 
 
 class Bucket(StrEnum):
@@ -57,6 +58,11 @@ def wallet_account(customer_id: str, bucket: Bucket) -> str:
 
 def outside_account(method: TopUpMethod) -> str:
     return f"outside:{method.value.lower()}"
+
+
+def note_place(entry_id: str) -> str:
+    """Where the note of an entry is sealed."""
+    return f"ledger_entries.note:{entry_id}"
 
 
 def sale_postings(customer_id: str, parts: Deduction) -> list[Posting]:

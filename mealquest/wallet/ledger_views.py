@@ -1,6 +1,7 @@
 """The ledger to read: its entries, what each moved, and all of them as CSV."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,17 +15,27 @@ from mealquest.wallet.forms import EntryForm, LedgerForm
 from mealquest.wallet.ledger import Bucket
 from mealquest.wallet.models import EntryKind
 from mealquest.wallet.replies import LedgerPage, LedgerRowView
+from mealquest.wallet.top_up_views import top_up_methods
 from mealquest.wallet.views import entry_label
 from mealquest.web import lists, people
 from mealquest.web.frame import Call, Face, Feature, Scope
 from mealquest.web.lists import Listing
-from mealquest.web.look import merchant, zone
+from mealquest.web.look import merchant, moment, zone
 from mealquest.web.look import translate as _
 
 feature = Feature("ledger")
 PAGE = "ledger.ledger.page"
 # Details of an entry that people can read, in this order; the rest is for programs.
-TOLD = ("method", "externalTxnId", "refundTxnId", "refundId", "grantedBy", "expiredAt", "note")
+TOLD = (
+    "method",
+    "externalTxnId",
+    "refundTxnId",
+    "refundId",
+    "grantedBy",
+    "campaignId",
+    "expiredAt",
+    "note",
+)
 
 
 class LedgerView(LedgerPage, Listing):
@@ -132,11 +143,21 @@ def entry_details(row: LedgerRowView) -> list[tuple[str, str]]:
         "refundTxnId": _("Refund"),
         "refundId": _("Refund"),
         "grantedBy": _("Granted by"),
+        "campaignId": _("Campaign"),
         "expiredAt": _("Expired"),
         "note": _("Note"),
     }
-    told = ((labels[name], row.details.get(name)) for name in TOLD)
-    return [(label, str(value)) for label, value in told if value]
+    told = ((labels[name], _told(name, row.details.get(name))) for name in TOLD)
+    return [(label, value) for label, value in told if value]
+
+
+def _told(name: str, value: Any) -> str:
+    """A detail as people read it."""
+    if name == "method":
+        return str(dict(top_up_methods()).get(value, value or ""))
+    if name == "expiredAt" and value:
+        return moment(datetime.fromisoformat(value))
+    return str(value or "")
 
 
 @feature.word

@@ -22,6 +22,7 @@ class EntryKind(StrEnum):
     REFUND = "REFUND"  # a payment given back, in whole or in part
     RECEIVABLE_SETTLED = "RECEIVABLE_SETTLED"  # what a customer owed was paid, or given up
     BONUS_EXPIRY = "BONUS_EXPIRY"
+    CAMPAIGN_GRANT = "CAMPAIGN_GRANT"  # what one hit of a campaign gave
 
 
 class TopUpMethod(StrEnum):

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
 
 from mealquest.core.ids import new_id
+from mealquest.identity import service as identity
 from mealquest.wallet import ledger, queries
 from mealquest.wallet.balances import add_lot
 from mealquest.wallet.domain import Deduction, Lot, LotUse, VoucherStatus
@@ -23,6 +24,7 @@ from mealquest.wallet.errors import BalancesDiffer
 from mealquest.wallet.ledger import (
     DUE_BACK,
     GIFTS,
+    NOTE,
     RECEIVABLES,
     SALES,
     VOUCHERS,
@@ -146,13 +148,18 @@ def settle_receivable(
     minor: int,
     method: TopUpMethod | None,
     details: dict[str, Any],
+    note: str = "",
 ) -> str:
     """Book that a customer has paid what they owed, or (without a method) that it is given up.
 
-    Returns the entry's id.
+    `note` is sealed under the customer's key, so that it ends with them; of somebody who has left
+    none is kept. Returns the entry's id.
     """
     source = WRITTEN_OFF if method is None else outside_account(method)
     entry_id = new_id("txn")
+    if note:
+        key = identity.personal_key(session, wallet.merchant_id, wallet.customer_id)
+        details |= {} if key.is_erased else {NOTE: key.seal(note, ledger.note_place(entry_id))}
     ledger.post(
         session,
         wallet.merchant_id,

@@ -34,6 +34,7 @@ from mealquest.wallet.books import (
     top_up_sums,
     top_ups_page,
 )
+from mealquest.wallet.campaign_grants import BonusGift, giver_of_card, grant_by_campaign
 from mealquest.wallet.checks import CHECKS
 from mealquest.wallet.domain import (
     NO_VOUCHER,
@@ -122,6 +123,7 @@ __all__ = [
     "VOUCHERS",
     "Balances",
     "BalancesView",
+    "BonusGift",
     "BonusLotView",
     "Bucket",
     "Checkout",
@@ -173,6 +175,8 @@ __all__ = [
     "expiring_vouchers",
     "free_voucher",
     "give_back",
+    "giver_of_card",
+    "grant_by_campaign",
     "grant_by_hand",
     "grant_voucher",
     "has_due",

@@ -179,6 +179,7 @@ def entry_label(kind: EntryKind) -> str:
         EntryKind.REFUND: _("Refund"),
         EntryKind.RECEIVABLE_SETTLED: _("What the customer owed"),
         EntryKind.BONUS_EXPIRY: _("Bonus expired"),
+        EntryKind.CAMPAIGN_GRANT: _("Gift of a campaign"),
     }[kind]
 
 

@@ -8,16 +8,18 @@ from sqlalchemy import text
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.errors import Forbidden
+from mealquest.identity import service as identity
 from mealquest.payments import service as payments
 from mealquest.payments.domain import GiftKind
 from mealquest.payments.errors import ReceivableClosed, ReceivableNotFound, SettledTooMuch
 from mealquest.payments.refund_forms import ReceivablesForm, SettleForm
 from mealquest.tenancy.domain import RefundPolicy
 from mealquest.wallet import service as wallets
+from mealquest.wallet.service import LedgerForm
 from tests.factories.merchants import make_merchant
 from tests.factories.outside import ask, balances, triple
 from tests.factories.refunds import earn, give_back, make_receivable
-from tests.factories.requests import CLERK, MANAGER, keyed
+from tests.factories.requests import CLERK, MANAGER, customer, keyed
 from tests.factories.wallet import lots_of, make_voucher, make_wallet, vouchers_of
 
 
@@ -86,6 +88,19 @@ def test_a_voucher_that_is_used_is_paid_for_at_what_it_took_off(row):
     assert (view.clawback.reclaim_target, view.clawback.from_principal) == (2, 2)
 
 
+def test_a_voucher_that_was_paid_for_in_part_and_comes_back_is_paid_for_and_kept(row):
+    payment = ask(row, 50, voucher_id="NONE").payment_txn_id
+    gift = make_voucher(row.merchant_id, row.customer_id, value=600)
+    earn(row, payment, GiftKind.VOUCHER, 600, voucher_id=gift)
+    other = ask(row, 6, voucher_id=gift).payment_txn_id
+    claimed = [give_back(row, payment, 25).clawback.reclaim_target]
+    give_back(row, other, 6)
+    view = give_back(row, payment, 25)
+    claimed.append(view.clawback.reclaim_target)
+    assert (claimed, view.gifts.withdrawn_vouchers) == ([3, 3], ())
+    assert vouchers_of(row.merchant_id, row.customer_id) == {gift: "ACTIVE"}
+
+
 def test_a_payment_that_was_refunded_in_full_earns_nothing_more(row):
     payment, waiting = ask(row, 50).payment_txn_id, ask(row, 500).payment_txn_id
     give_back(row, payment, 50)
@@ -114,6 +129,24 @@ def test_what_cannot_be_taken_is_owed(row, owed):
     assert found.state == "OPEN"
     assert balances(row.merchant_id)["merchant:receivables"] == -300
     assert payments.desk(row.merchant_id).attention.receivables == 1
+
+
+def test_what_is_noted_with_it_is_for_staff_and_ends_with_the_customer(row, owed):
+    settle(row, owed, "CASH", 1)
+    wanted = LedgerForm(user_id=row.customer_id, limit=1)
+
+    def told(by):
+        return wallets.ledger_page(row.merchant_id, wanted, by).items[0].details.get("note")
+
+    assert [told(MANAGER), told(customer(row.customer_id))] == ["told us", None]
+    with transaction(row.merchant_id) as session:
+        kept = "SELECT details::text FROM {} WHERE details::text LIKE '%told us%'"
+        for table in ("ledger_entries", "audit_log"):
+            assert session.execute(text(kept.format(table))).all() == []
+        identity.erase_customer(session, row.merchant_id, row.customer_id, cancelled=False)
+    assert told(MANAGER) is None
+    settle(row, owed, "CASH", key="k2")  # nothing can be noted any more, and it is paid
+    assert told(MANAGER) is None
 
 
 def test_it_is_paid_in_part_and_given_up_for_the_rest(row, owed):

@@ -16,6 +16,7 @@ from mealquest.invoices import service as invoices
 from mealquest.payments.domain import GiftKind
 from mealquest.wallet import service as wallets
 from mealquest.wallet.forms import TopUpForm
+from tests.campaigns.shops import STORY, make_campaign, trigger
 from tests.factories.merchants import make_merchant
 from tests.factories.outside import ask, pay
 from tests.factories.refunds import earn, give_back, make_receivable
@@ -76,5 +77,8 @@ def full_customer(merchant_id: str) -> Guest:
     pay(row, other.payment_txn_id, other.external_payment.payable_amount)
     give_back(row, other.payment_txn_id, 10)
     make_receivable(merchant_id, made.uid)
+    story = {"type": "STORY_CARD", "story": STORY}
+    make_campaign(merchant_id, story, ("note", "neq", "x"), event="VISIT")
+    trigger(row, "VISIT", note=f"{NAME} with {PHONE}")
     payable = waiting.external_payment.payable_amount
     return Guest(merchant_id, made.uid, waiting.payment_txn_id, payable)

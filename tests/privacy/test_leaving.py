@@ -23,11 +23,12 @@ from mealquest.invoices import service as invoices
 from mealquest.ops.doctor import EACH_MERCHANT
 from mealquest.payments import service as payments
 from mealquest.payments.forms import PaymentsForm, VerifyForm
+from mealquest.payments.refund_forms import ReceivablesForm, RefundsForm
 from mealquest.privacy import service as privacy
 from mealquest.wallet import service as wallets
 from mealquest.wallet.forms import TopUpForm
 from tests.factories.http import bearer, client_of, customer_token, staff_token
-from tests.factories.outside import balances, held, pay, triple
+from tests.factories.outside import balances, held, pay, told, triple
 from tests.factories.requests import CLERK, keyed
 from tests.factories.wallet import vouchers_of, wallet_of
 from tests.privacy.conftest import EMAIL, NAME, OWNER, PHONE
@@ -131,6 +132,14 @@ def test_who_cancelled_is_shown_by_the_contract_s_id_and_read_by_nobody(guest):
     assert {row.user_id for row in found} == {shown}
     ledger = wallets.ledger_page(guest.merchant_id, wallets.LedgerForm(), OWNER).items
     assert {row.user_id for row in ledger} == {shown}
+    seen = payments.payment(guest.merchant_id, listed[-1].payment_txn_id, OWNER).postings
+    ends = {end for row in seen for end in (row.source, row.destination)}
+    assert {end.split(":")[1] for end in ends if end.startswith("wallet:")} == {shown}
+    made_out = invoices.IssueForm(payment_txn_id=found[-1].payment_txn_id)
+    assert invoices.issue(guest.merchant_id, made_out, OWNER).user_id == shown
+    refunds = payments.refund_listing.listed(guest.merchant_id, RefundsForm(user_id=shown)).items
+    owed = payments.receivables.listed(guest.merchant_id, ReceivablesForm(user_id=shown)).items
+    assert [{row.user_id for row in rows} for rows in (refunds, owed)] == [{shown}, {shown}]
     for reading in (wallets.customer_detail, privacy.what_goes):
         with pytest.raises(UserNotFound):
             reading(guest.merchant_id, guest.customer_id)
@@ -163,6 +172,19 @@ def test_a_key_of_before_has_no_second_effect_and_tells_nothing(guest):
         payments.verify(guest.merchant_id, form, CLERK, keyed(form, "k-paid"))
     assert triple(row) == before
     assert request_hash(paid_in)
+
+
+def test_a_gateway_that_repeats_itself_hears_how_the_payment_stands(guest):
+    row = wallet_of(guest.merchant_id, guest.customer_id)
+    said = told(row, guest.waiting, guest.payable)
+    first = payments.callback(said)
+    delete(guest)
+    before = balances(guest.merchant_id)
+
+    again = payments.callback(said)
+
+    assert (again.status, again.external_payment) == (first.status, first.external_payment)
+    assert balances(guest.merchant_id) == before
 
 
 def test_a_token_and_a_stranger_s_owner_are_refused_at_once(app, guest):
