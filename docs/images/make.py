@@ -23,7 +23,7 @@ def main() -> None:
             )
             page = browser.new_page(
                 base_url=product.url,
-                viewport={"width": 1200, "height": 640},
+                viewport={"width": 1280, "height": 800},
                 reduced_motion="reduce",
                 locale="en-US",
             )

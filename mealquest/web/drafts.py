@@ -62,7 +62,8 @@ def keep(shown: Endpoint, path: dict[str, Any]) -> str:
     address = _address(shown, values)
     if address and session.get(PERSON):
         draft = Draft(session[PERSON], urlsplit(address).path, values, time.time())
-        _set_cookie(_sealed(draft))
+        if sealed := _sealed(draft):
+            _set_cookie(sealed)
     return address
 
 
@@ -93,7 +94,10 @@ def _address(shown: Endpoint, values: Mapping[str, str]) -> str:
 
 
 def _sealed(draft: Draft) -> str:
-    """As much of it as a cookie holds: the longest texts are left out first."""
+    """As much of it as a cookie holds: the longest texts are left out first.
+
+    Empty when nothing of it fits, as of a page with a very long address.
+    """
     shortest_first = sorted(draft.values.items(), key=lambda item: len(item[1]))[:FIELDS]
     while True:
         kept = asdict(replace(draft, values=dict(shortest_first)))
@@ -101,6 +105,8 @@ def _sealed(draft: Draft) -> str:
         sealed = _keyring().encrypt(packed, place=PLACE)
         if len(sealed) <= MOST:
             return sealed
+        if not shortest_first:
+            return ""
         shortest_first.pop()
 
 

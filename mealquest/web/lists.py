@@ -1,6 +1,6 @@
 """What every list of the console shares: its links, and the same rows as a CSV file."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain
 from typing import Any
@@ -35,25 +35,37 @@ class Listing(View):
 
 
 def links(
-    call: Call, form: ListForm, page: str, next_cursor: str | None, *, csv: str
+    call: Call,
+    form: ListForm,
+    page: str,
+    next_cursor: str | None,
+    *,
+    csv: str,
+    path: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Values of a `Listing`: addresses that keep the filters. `page`, `csv`: Flask endpoints."""
+    """Values of a `Listing`: addresses that keep the filters. `page`, `csv`: Flask endpoints.
+
+    `path`: what stands in the address itself, by the names of the form's fields; it is no filter.
+    """
     exports = call.principal.role in EXPORTERS
-    sent = filters_of(form)
+    path = path or {}
+    sent = filters_of(form, path)
     size: dict[str, Any] = {"limit": form.limit} if form.limit != DEFAULT_LIMIT else {}
     return {
         "limit": form.limit,
-        "next_url": url_for(page, **sent, **size, cursor=next_cursor) if next_cursor else None,
-        "first_url": url_for(page, **sent, **size) if form.cursor else None,
-        "clear_url": url_for(page, **size) if sent else None,
-        "csv_url": url_for(csv, **sent) if exports else None,
+        "next_url": url_for(page, **path, **sent, **size, cursor=next_cursor)
+        if next_cursor
+        else None,
+        "first_url": url_for(page, **path, **sent, **size) if form.cursor else None,
+        "clear_url": url_for(page, **path, **size) if sent else None,
+        "csv_url": url_for(csv, **path, **sent) if exports else None,
     }
 
 
-def filters_of(form: ListForm) -> dict[str, Any]:
+def filters_of(form: ListForm, path: Iterable[str] = ()) -> dict[str, Any]:
     """What narrows or orders the list, by wire name."""
     return form.model_dump(
-        mode="json", by_alias=True, exclude_defaults=True, exclude={"limit", "cursor"}
+        mode="json", by_alias=True, exclude_defaults=True, exclude={"limit", "cursor", *path}
     )
 
 

@@ -1,11 +1,9 @@
 """Language, theme, and what every template knows: navigation, person, formats."""
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,10 +15,11 @@ from flask_babel import Babel, get_locale, get_translations, gettext, lazy_gette
 
 from mealquest import __version__
 from mealquest.core.db import in_transaction, transaction
-from mealquest.core.principal import MANAGEMENT, MERCHANT, Principal, Role
+from mealquest.core.principal import MANAGEMENT, Principal, Role
 from mealquest.core.settings import Profile
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import MerchantFacts
+from mealquest.web.navigation import entries_for, sections
 from mealquest.web.preferences import preferred
 from mealquest.web.security import csrf_token
 
@@ -38,94 +37,11 @@ ROLE_LABELS = {
 }
 
 
-class NavigationGroup(StrEnum):
-    """Under which heading an entry stands; the groups come in this order."""
-
-    DAILY = "daily"  # first and without a heading: on a phone these are the bar below
-    MONEY = "money"
-    OFFERS = "offers"
-    SHOP = "shop"
-
-
-GROUP_LABELS = {
-    NavigationGroup.DAILY: "",
-    NavigationGroup.MONEY: lazy_gettext("Money"),
-    NavigationGroup.OFFERS: lazy_gettext("Offers"),
-    NavigationGroup.SHOP: lazy_gettext("Shop"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class NavigationEntry:
-    label: Any
-    icon: str
-    endpoint: str
-    roles: frozenset[Role]
-    keys: str = ""  # of its keyboard shortcut
-    group: NavigationGroup = NavigationGroup.SHOP
-    url: str = ""
-    current: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NavigationSection:
-    name: str
-    label: Any
-    entries: tuple[NavigationEntry, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Person:
     name: str
     role_label: str
     merchant_name: str
-
-
-DAILY, MONEY, OFFERS, SHOP = NavigationGroup
-NAVIGATION = (  # in each group in this order
-    NavigationEntry(lazy_gettext("Home"), "home", "payments.home.page", MERCHANT, "g h", DAILY),
-    NavigationEntry(
-        lazy_gettext("Take a payment"), "cash", "payments.counter.page", MERCHANT, "g t", DAILY
-    ),
-    NavigationEntry(
-        lazy_gettext("Customers"), "users", "identity.customers.page", MERCHANT, "g c", DAILY
-    ),
-    NavigationEntry(
-        lazy_gettext("Payments"), "receipt", "payments.payments.page", MERCHANT, "g p", MONEY
-    ),
-    NavigationEntry(lazy_gettext("Ledger"), "list", "ledger.ledger.page", MERCHANT, "g l", MONEY),
-    NavigationEntry(
-        lazy_gettext("Top-ups"), "coins", "top_ups.top_ups.page", MERCHANT, "g u", MONEY
-    ),
-    NavigationEntry(
-        lazy_gettext("Wallets"), "wallet", "holdings.wallets.page", MERCHANT, "g w", MONEY
-    ),
-    NavigationEntry(
-        lazy_gettext("Partner orders"), "truck", "suppliers.desk.page", MERCHANT, "g o", MONEY
-    ),
-    NavigationEntry(
-        lazy_gettext("Vouchers"), "ticket", "holdings.vouchers.page", MERCHANT, "g v", OFFERS
-    ),
-    NavigationEntry(
-        lazy_gettext("Invoices"), "file-invoice", "invoices.invoices.page", MERCHANT, "g i", MONEY
-    ),
-    NavigationEntry(
-        lazy_gettext("Top-up rules"), "gift", "wallet.top_up_rules.page", MERCHANT, "g r", OFFERS
-    ),
-    NavigationEntry(
-        lazy_gettext("Contract"),
-        "shield-check",
-        "contract.status.page",
-        MANAGEMENT,
-        "g k",
-        SHOP,
-    ),
-    NavigationEntry(lazy_gettext("Staff"), "user", "staff.staff.page", MANAGEMENT, "g s", SHOP),
-    NavigationEntry(lazy_gettext("Audit"), "history", "audit.audit.page", MERCHANT, "g a", SHOP),
-    NavigationEntry(
-        lazy_gettext("Settings"), "settings", "tenancy.settings.page", MERCHANT, "g e", SHOP
-    ),
-)
 
 
 def install(app: Flask, translations: Path) -> None:
@@ -139,6 +55,7 @@ def install(app: Flask, translations: Path) -> None:
     )
     app.context_processor(_context)
     app.add_template_filter(money, "money")
+    app.add_template_filter(signed, "signed")
     app.add_template_filter(moment, "moment")
     app.add_template_filter(instant, "instant")
     app.add_template_filter(day, "day")
@@ -224,6 +141,15 @@ def money(amount: Decimal, currency: str | None = None) -> str:
     return str(numbers.format_currency(amount, code, format=CODE_FIRST, locale=locale))
 
 
+def signed(amount: Decimal, currency: str | None = None) -> str:
+    """What was added or taken: `CNY +52.00` and `CNY -52.00`, `+¥52.00` and `-¥52.00`."""
+    text = money(amount, currency)
+    if amount <= 0:
+        return text
+    code, _space, figure = text.partition(" ")
+    return f"{code} +{figure}" if figure else f"+{text}"
+
+
 def moment(value: datetime, time_zone: str | None = None) -> str:
     """Date and time in the merchant's zone: `22 Nov 2026, 08:02`, `2026年11月22日 08:02`.
 
@@ -262,13 +188,14 @@ def _context() -> dict[str, Any]:
     settings = current_app.config["SETTINGS"]
     locale = str(get_locale() or "en")
     facts, who = merchant(), principal()
-    navigation = _navigation()
+    navigation = entries_for(who)
     return {
         "navigation": navigation,
-        "navigation_sections": _sections(navigation),
+        "navigation_sections": sections(navigation),
         "person": _person(),
         "currency": facts.currency if facts else "",
         "may_give_bonus": who is not None and who.role in MANAGEMENT,
+        "kill_switch_on": facts is not None and facts.kill_switch_enabled,
         "is_owner": who is not None and who.role is Role.OWNER,
         "csrf_token": csrf_token,
         "theme": theme(),
@@ -288,34 +215,6 @@ def _badge(profile: Profile) -> str:
         Profile.STAGING: gettext("staging"),
     }
     return badges.get(profile, "")
-
-
-def _navigation() -> list[NavigationEntry]:
-    who = principal()
-    if who is None:
-        return []
-    order = list(NavigationGroup)
-    shown = sorted(
-        (entry for entry in NAVIGATION if who.role in entry.roles),
-        key=lambda entry: order.index(entry.group),
-    )
-    entries = [(entry, url_for(entry.endpoint)) for entry in shown]
-    best = max((url for _, url in entries if _is_at(url)), key=len, default="")
-    return [replace(entry, url=url, current=url == best) for entry, url in entries]
-
-
-def _sections(entries: list[NavigationEntry]) -> list[NavigationSection]:
-    """The same entries under their headings."""
-    return [
-        NavigationSection(group.value, GROUP_LABELS[group], tuple(found))
-        for group, found in groupby(entries, key=lambda entry: entry.group)
-    ]
-
-
-def _is_at(url: str) -> bool:
-    """Whether this page belongs to the entry of that address; to home, only home itself does."""
-    here = g.get("shown_at") or request.path
-    return bool(here == url or (not url.endswith("/") and here.startswith(url)))
 
 
 def _person() -> Person | None:

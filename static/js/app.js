@@ -151,6 +151,20 @@
     if (event.detail.isError && !event.detail.shouldSwap) showProblem("problem-server");
   });
 
+  // A refused form lists what is wrong: "Company: This is needed." says more than "This is needed."
+  function nameRefusedFields(root) {
+    root.querySelectorAll("[data-error-summary] a[href^='#']:not([data-named])").forEach((link) => {
+      const control = byId(link.hash.slice(1));
+      const label = control?.closest("fieldset.mq-radio-cards")?.querySelector("legend") || control?.labels?.[0];
+      if (!label) return;
+      const words = label.cloneNode(true);
+      words.querySelector(".mq-optional")?.remove();
+      link.prepend(`${words.textContent.trim()}${html.lang.startsWith("zh") ? "：" : ": "}`);
+      link.dataset.named = "";
+    });
+  }
+  nameRefusedFields(document);
+
   function sameControl({ id, name, form }) {
     if (id && byId(id)) return byId(id);
     if (!name) return null;
@@ -160,6 +174,7 @@
     const root = event.detail.elt;
     if (!root?.querySelector) return;
     startTimers();
+    nameRefusedFields(document);
     root.querySelectorAll("[data-announce]").forEach((element) => announce(element.dataset.announce));
     if (root.id === "problems") { root.scrollIntoView({ block: "nearest" }); return; }
     if (root.closest("#toasts")) return;

@@ -42,6 +42,31 @@ def test_the_focus_is_not_lost_with_the_button_it_was_on(open_page, shop):
     assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
 
 
+def test_a_refused_form_names_each_field_that_is_wrong(open_page, shop):
+    page = open_page(phone=shop.phone)
+    page.goto("/console/contract")
+    page.evaluate("document.querySelector('main form').noValidate = true")
+    page.get_by_role("button", name="Send the application").click()
+    summary = page.locator("[data-error-summary]")
+    expect(summary).to_be_focused()
+    expect(summary.get_by_role("link").first).to_have_text("Company: This is needed.")
+    summary.get_by_role("link").first.click()
+    expect(page.get_by_label("Company")).to_be_focused()
+
+
+def test_a_small_laptop_shows_the_way_out_and_a_phone_its_rows_first(open_page, shop):
+    page = open_page(phone=shop.phone)
+    side = page.locator(".mq-side")
+    assert side.evaluate("side => side.scrollHeight <= side.clientHeight")
+    expect(side.get_by_role("button", name="Sign out")).to_be_in_viewport()
+
+    page.set_viewport_size(NARROW)
+    page.goto("/console/wallets")
+    expect(page.get_by_role("button", name="Show")).to_be_hidden()
+    expect(page.get_by_label("Rows per page")).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
 def test_on_paper_stands_what_there_is_to_read(open_page, shop):
     anna = shop.add_customer("Anna", amount=10)
     shop._post("/api/payment/verify", {"userId": anna, "orderAmount": 5})

@@ -25,11 +25,13 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 NAMES = """
     MealQuest Stripe OpenAPI En English Chrome Linux Fixture Merchant User Friend Bistro Harbor
     Chen Yulan Zhou Ming Lin Xiaomei Henri Laurent Braised Beef Thirty Off Noodle House Corner
-    Coffee
+    Coffee Welcome
 """
 ALLOWED = re.compile(
     rf"https?://\S+|\b(?:{'|'.join(NAMES.split())}|[A-Z][A-Z0-9_]+|nobody)\b"
-    r"|\b(?:txn|req|u|m|topup|voucher|staff|audit)_\w+"  # ids
+    r"|\b(?:txn|req|u|m|topup|voucher|staff|audit|refund|export)_\w+"  # ids
+    r"|\b(?:partner|ext_order|campaign|sku)_\w+"
+    r"|\bFire sale: "  # named in the shop's language, which is English here
     r"|\b[a-z]+\.[a-z_]+\b|(?:/[\w.{}-]+)+"  # routes and paths
     r"|\b[A-Z][a-z]+(?:[A-Z][a-z]+)+|[A-Z]\w+/[A-Z]\w+"  # schemas and time zones
 )
@@ -78,8 +80,11 @@ def examples(product) -> dict[str, str]:
         rows = {"file": "orderId,amount\next_order_1002,12.5", "partnerId": "partner_coffee"}
         staged = api.post("/api/supplier/imports", json=rows).raise_for_status()
         owed = receivable_of(product, api)
+        sale = api.post("/api/merchant/fire-sale", json={}).raise_for_status().json()
     return partner | {
         "receivable_id": owed,
+        "campaign_id": sale["campaignId"],
+        "proposal_id": "proposal_rainy",
         "import_id": staged.json()["importId"],
         "user_id": CUSTOMER,
         "payment_id": paid,

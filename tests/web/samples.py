@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from flask_babel import force_locale
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -26,6 +27,9 @@ from mealquest.payments import gateway
 from mealquest.payments import service as payments
 from mealquest.payments.forms import VerifyForm
 from mealquest.privacy import service as privacy
+from mealquest.strategy import service as strategy
+from mealquest.strategy.catalogue import LIBRARY
+from mealquest.strategy.forms import ProposalsForm
 from mealquest.suppliers import service as suppliers
 from mealquest.suppliers.forms import ImportForm, OrdersForm, PartnerForm
 from mealquest.wallet import service as wallet
@@ -225,6 +229,38 @@ def _campaign(shop: Shop) -> dict[str, str]:
     return {"campaign_id": campaign_id}
 
 
+def _proposal(shop: Shop, *, fresh: bool = False) -> dict[str, str]:
+    """A proposal of this shop alone; a fresh one where it is decided about."""
+    proposal_id = new_id("proposal") if fresh else f"proposal_{shop.merchant_id}"
+    known = {one.id for one in strategy.listed(shop.merchant_id, ProposalsForm(limit=100)).items}
+    if proposal_id not in known:
+        template = LIBRARY["revenue_paybox"]
+        branch = template.default_branch
+        with force_locale("en"):
+            campaign = template.campaign(branch)
+        new = strategy.NewProposal(
+            id=proposal_id,
+            title="A proposal",
+            intent="",
+            template_id=template.id,
+            branch_id=branch.id,
+            strategy_meta={},
+            campaign={"id": new_id("campaign"), **campaign},
+        )
+        with transaction(shop.merchant_id) as session:
+            strategy.add(session, shop.merchant_id, new, "fixture")
+    return {"proposal_id": proposal_id}
+
+
+def _chat(shop: Shop) -> dict[str, str]:
+    return {"sessionId": strategy.begin(shop.merchant_id, _owner_of(shop)).session_id}
+
+
+def _reviewed(shop: Shop) -> Sample:
+    fields = _chat(shop) | {"decision": "APPROVE"}
+    return Sample(fields, _proposal(shop, fresh=True))
+
+
 def _event(shop: Shop) -> dict[str, Any]:
     _campaign(shop)
     context = {"orderAmount": 20}
@@ -357,6 +393,9 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "sandbox.refund": lambda shop: Sample(
         {"refundId": "rf_1", "paymentTxnId": shop.payment, "amount": 5}
     ),
+    "sandbox_model.complete": lambda _: Sample(
+        {"messages": [{"role": "user", "content": "{}"}], "stream": False}
+    ),
     "social.alipay": lambda shop: Sample(_social(shop), refused=503),
     "social.wechat": lambda shop: Sample(_social(shop), refused=503),
     "staff.change": lambda _: Sample({"role": "MANAGER", "name": "Promoted"}, CLERK),
@@ -372,6 +411,19 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "staff.set_role": lambda _: Sample({"role": "MANAGER"}, CLERK),
     "staff.staff": nothing,
     "state.state": lambda shop: Sample({"merchantId": shop.merchant_id, "userId": shop.customer}),
+    "strategy.configs": nothing,
+    "strategy.confirm": lambda shop: Sample(path=_proposal(shop, fresh=True)),
+    "strategy.library": nothing,
+    "strategy.proposal": lambda shop: Sample(path=_proposal(shop)),
+    "strategy.proposals": lambda _: Sample({"limit": "5", "status": "PENDING"}),
+    "strategy.proposals_csv": lambda _: Sample({"status": "PENDING"}),
+    "strategy.reject": lambda shop: Sample({"reason": "too dear"}, _proposal(shop, fresh=True)),
+    "strategy_chat.begin": nothing,
+    "strategy_chat.chat": nothing,
+    "strategy_chat.history": lambda shop: Sample({"limit": "5"} | _chat(shop)),
+    "strategy_chat.review": _reviewed,
+    "strategy_chat.send": lambda _: Sample({"content": "What sells on rainy days?"}),
+    "strategy_chat.session": lambda shop: Sample(_chat(shop)),
     "tenancy.catalog": nothing,
     "tenancy.change_settings": lambda _: Sample(SETTINGS),
     "tenancy.exists": lambda shop: Sample({"merchantId": shop.merchant_id}),

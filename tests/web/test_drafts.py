@@ -1,5 +1,6 @@
 """A form that is sent after the sign-in has ended: it is there again, for whoever typed it."""
 
+import secrets
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -132,3 +133,10 @@ def test_forms_of_the_same_person_still_count_after_they_signed_in_again(browser
     assert browser.post(url, data=sent).status_code == 303
     sign_in_again(browser, shop, Role.CLERK)
     assert browser.post(url, data=sent | {"idempotencyKey": "k2"}).status_code == 403
+
+
+def test_a_page_with_a_very_long_address_keeps_nothing_and_leads_to_the_sign_in(late):
+    answer = late(f"/console/payments/{secrets.token_hex(3_000)}/refund", {"refundAmount": "1"})
+    assert answer.status_code == 303
+    assert onward(answer).startswith("/console/payments/")
+    assert not [c for c in answer.headers.getlist("Set-Cookie") if c.startswith(drafts.COOKIE)]

@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
 from flask import url_for
 
 from mealquest.core.principal import Role
-from mealquest.web.look import NAVIGATION, NavigationGroup
+from mealquest.web.navigation import NAVIGATION, NavigationGroup
 from tests.factories.http import bearer
 
 
@@ -34,3 +35,18 @@ def test_a_page_shows_every_group_with_its_heading_once_in_each_place(client, sh
         entry.keys for group in NavigationGroup for entry in shown if entry.group is group
     ]
     assert side.count('aria-current="page"') == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "entry"),
+    [
+        ("/console/refunds", "/console/payments"),
+        ("/console/receivables", "/console/payments"),
+        ("/console/privacy/exports", "/console/customers"),
+        ("/console/suppliers/partners", "/console/suppliers"),
+    ],
+)
+def test_a_page_without_an_entry_stands_under_the_one_it_belongs_to(client, shop, page, entry):
+    text = client.get(page, headers=bearer(shop.tokens[Role.OWNER])).text
+    side = text.split('class="mq-side-nav"')[1].split("</nav>")[0]
+    assert re.findall(r'href="([^"]+)" aria-current="page"', side) == [entry]
