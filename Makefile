@@ -46,6 +46,7 @@ bench: $(VENV)/.dev ## print the figures of docs/performance.md again
 	@$(BIN)/python -m bench.exports
 	@$(BIN)/python -m bench.state
 	@$(BIN)/python -m bench.sockets
+	@$(BIN)/python -m bench.campaigns
 	@$(BIN)/python -m bench.vitals
 
 db: $(VENV)/.runtime ## bring the database to the newest migration

@@ -2,6 +2,7 @@
 
 import time
 
+from mealquest.campaigns import service as campaigns
 from mealquest.core import outbox
 from mealquest.core.outbox import Subscribers
 from mealquest.invoices import service as invoices
@@ -19,7 +20,9 @@ def together(*parts: Subscribers) -> Subscribers:
 
 
 # Event type -> who hears of it. An event without subscribers is simply delivered.
-SUBSCRIBERS: Subscribers = together(realtime.SUBSCRIPTIONS, invoices.SUBSCRIPTIONS)
+SUBSCRIBERS: Subscribers = together(
+    realtime.SUBSCRIPTIONS, invoices.SUBSCRIPTIONS, campaigns.SUBSCRIPTIONS
+)
 
 
 def relay() -> str:

@@ -14,11 +14,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.messages import deliver_a_little
 from jobs.outbox import relay_a_little
 from mealquest.audit import service as audit
+from mealquest.campaigns import service as campaigns
 from mealquest.core import messages, outbox
 from mealquest.core.bells import Bells
 from mealquest.core.db import db
 from mealquest.payments import service as payments
 from mealquest.privacy import service as privacy
+from mealquest.strategy import service as strategy
 from mealquest.wallet import service as wallet
 
 TICK_S = 1.0
@@ -50,6 +52,8 @@ def duties() -> list[Duty]:
         Duty("audit", 2, audit.has_due),
         Duty("doctor", 3600, lambda: True),
         Duty("privacy", 5, privacy.has_due),
+        Duty("campaigns", 3600, campaigns.has_due),
+        Duty("strategy", 1, strategy.has_due),
         Duty("housekeeping", 3600, lambda: True),
     ]
 

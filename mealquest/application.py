@@ -7,6 +7,10 @@ from flask_migrate import Migrate
 
 from mealquest import cli, models  # noqa: F401 - registers every table
 from mealquest.audit.views import feature as audit
+from mealquest.campaigns import service as campaigning
+from mealquest.campaigns.stop_views import feature as campaign_stops
+from mealquest.campaigns.views import feature as campaigns
+from mealquest.campaigns.word_views import feature as campaign_words
 from mealquest.core import db as database
 from mealquest.core.bells import Bells
 from mealquest.core.crypto import Keyring
@@ -28,9 +32,14 @@ from mealquest.payments.views import feature as payments
 from mealquest.privacy.views import feature as privacy
 from mealquest.realtime.views import feature as realtime
 from mealquest.realtime.views import install as install_sockets
+from mealquest.sandbox.model_views import feature as sandbox_model
 from mealquest.sandbox.views import feature as sandbox
 from mealquest.state import service as states
 from mealquest.state.views import feature as state
+from mealquest.strategy import service as strategising
+from mealquest.strategy.chat_views import feature as strategy_chat
+from mealquest.strategy.views import feature as strategy
+from mealquest.strategy.word_views import feature as strategy_words
 from mealquest.suppliers.import_views import feature as order_imports
 from mealquest.suppliers.partner_views import feature as partners
 from mealquest.suppliers.views import feature as suppliers
@@ -69,14 +78,26 @@ FEATURES = (
     supplier_words,
     partners,
     order_imports,
+    campaigns,
+    campaign_stops,
+    campaign_words,
+    strategy,
+    strategy_chat,
+    strategy_words,
     privacy,
     onboarding,
     sandbox,
+    sandbox_model,
     ops,
 )
 
 # What GET /api/state shows of features that stand behind it: each names its reader here.
-STATE_SOURCES = states.Sources()
+STATE_SOURCES = states.Sources(
+    campaigns=campaigning.state_rows,
+    proposals=strategising.state_proposals,
+    strategy_configs=strategising.state_configs,
+    activities=campaigning.activities,
+)
 
 # A database host that is gone without a word is given up in half a minute, not in hours.
 VANISHED = {

@@ -1,6 +1,7 @@
 """Every table, imported once so that migrations and checks see the whole schema."""
 
 from mealquest.audit import models as audit
+from mealquest.campaigns import models as campaigns
 from mealquest.core import idempotency, messages, outbox
 from mealquest.core.db import Base
 from mealquest.identity import models as identity
@@ -8,6 +9,7 @@ from mealquest.invoices import models as invoices
 from mealquest.payments import models as payments
 from mealquest.privacy import models as privacy
 from mealquest.realtime import models as realtime
+from mealquest.strategy import models as strategy
 from mealquest.suppliers import models as suppliers
 from mealquest.tenancy import models as tenancy
 from mealquest.wallet import models as wallet
@@ -15,6 +17,7 @@ from mealquest.wallet import models as wallet
 __all__ = [
     "Base",
     "audit",
+    "campaigns",
     "idempotency",
     "identity",
     "invoices",
@@ -23,6 +26,7 @@ __all__ = [
     "payments",
     "privacy",
     "realtime",
+    "strategy",
     "suppliers",
     "tenancy",
     "wallet",

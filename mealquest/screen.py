@@ -8,6 +8,7 @@ from flask import Flask
 from mealquest.core.settings import Settings
 from mealquest.engines.service import Endpoints
 from mealquest.identity import service as identity
+from mealquest.strategy.agent.config import ModelConfig
 
 
 def text(app: Flask, found: Endpoints, *, log: Path | None) -> str:
@@ -20,6 +21,7 @@ def text(app: Flask, found: Endpoints, *, log: Path | None) -> str:
         f"  queue      Valkey/Redis, {_queue(app, found)}",
         f"  SMS        {_sms(settings)}",
         f"  mail       {_mail(settings)}",
+        f"  AI model   {_model(settings)}",
         f"  data in    {settings.data_dir.absolute()}",
     ]
     if log:
@@ -53,6 +55,14 @@ def _sms(settings: Settings) -> str:
 
 def _mail(settings: Settings) -> str:
     return _edge(settings, "Resend" if settings.resend_api_key else "not sent")
+
+
+def _model(settings: Settings) -> str:
+    model = ModelConfig.of(settings)
+    if model.is_sandbox:
+        return "sandbox: rules over the shop's figures, no language model"
+    key = "" if model.is_configured else ", without a key"
+    return f"{model.model} at {model.shown_url}{key}"
 
 
 def _edge(settings: Settings, sent: str) -> str:

@@ -62,6 +62,7 @@ def app(servers, worker_id) -> Iterator[Flask]:
             jwt_secret=JWT_SECRET,
             db_pool_max=60,
             log_level="WARNING",
+            ai_turn_wait_s=0.5,
         ),
         db_url=owner,
         admin_url=owner,

@@ -24,6 +24,18 @@ class Profile(StrEnum):
     PROD = "prod"
 
 
+class AiProvider(StrEnum):
+    """Who answers the strategist. `sandbox` is a stand-in of our own, in development only."""
+
+    BIGMODEL = "bigmodel"
+    DEEPSEEK = "deepseek"
+    OPENAI_COMPATIBLE = "openai_compatible"
+    SANDBOX = "sandbox"
+
+
+_AI_ALIASES = {"zhipu": AiProvider.BIGMODEL, "zhipuai": AiProvider.BIGMODEL}
+
+
 class ConfigurationError(Exception):
     """The environment does not make a working product; the message lists every problem."""
 
@@ -82,6 +94,24 @@ class Settings(BaseSettings):
     auth_http_timeout_ms: int = Field(
         10_000, ge=1, le=60_000, validation_alias="MQ_AUTH_HTTP_TIMEOUT_MS"
     )
+    ai_provider: str = Field("", validation_alias="MQ_AI_PROVIDER")
+    ai_base_url: str = Field("", validation_alias="MQ_AI_BASE_URL")
+    ai_model: str = Field("", max_length=200, validation_alias="MQ_AI_MODEL")
+    ai_api_key: str = Field("", validation_alias="MQ_AI_API_KEY")
+    ai_timeout_ms: int | None = Field(None, ge=1, le=300_000, validation_alias="MQ_AI_TIMEOUT_MS")
+    ai_max_concurrency: int = Field(1, ge=1, le=64, validation_alias="MQ_AI_MAX_CONCURRENCY")
+    ai_max_retries: int = Field(2, ge=1, le=10, validation_alias="MQ_AI_MAX_RETRIES")
+    ai_retry_backoff_ms: int = Field(
+        180, ge=0, le=60_000, validation_alias="MQ_AI_RETRY_BACKOFF_MS"
+    )
+    ai_circuit_breaker_threshold: int = Field(
+        4, ge=1, le=1000, validation_alias="MQ_AI_CIRCUIT_BREAKER_THRESHOLD"
+    )
+    ai_circuit_breaker_cooldown_ms: int = Field(
+        30_000, ge=1, le=3_600_000, validation_alias="MQ_AI_CIRCUIT_BREAKER_COOLDOWN_MS"
+    )
+
+    ai_turn_wait_s: float = Field(100.0, gt=0, le=110, validation_alias="MQ_AI_TURN_WAIT_S")
     rate_limits: bool | None = Field(None, validation_alias="MQ_RATE_LIMITS")
     event_retention_days: int = Field(7, ge=1, le=3650, validation_alias="MQ_EVENT_RETENTION_DAYS")
     trusted_proxies: int = Field(0, ge=0, le=10, validation_alias="MQ_TRUSTED_PROXIES")
@@ -92,7 +122,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         problems = [*self._key_problems(), *self._secret_problems(), *self._url_problems()]
-        problems += self._half_problems()
+        problems += [*self._half_problems(), *self._ai_problems()]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -132,6 +162,7 @@ class Settings(BaseSettings):
             ("RESEND_API_BASE", self.resend_api_base, ("http", "https")),
             ("MQ_AUTH_WECHAT_BASE_URL", self.auth_wechat_base_url, ("http", "https")),
             ("MQ_AUTH_ALIPAY_VERIFY_URL", self.auth_alipay_verify_url, ("http", "https")),
+            ("MQ_AI_BASE_URL", self.ai_base_url, ("http", "https")),
             ("MQ_PUBLIC_BASE_URL", self.public_base_url, ("http", "https")),
         ):
             scheme = url.split("://", 1)[0].split("+", 1)[0]
@@ -156,6 +187,15 @@ class Settings(BaseSettings):
             if any(parts.values()) and not all(parts.values())
         ]
 
+    def _ai_problems(self) -> list[str]:
+        if self.is_development:
+            return []
+        if self.ai_provider_used is AiProvider.SANDBOX:
+            return [f"MQ_AI_PROVIDER=sandbox is refused in {self.profile}: no model answers there"]
+        if self.ai_provider_used is AiProvider.BIGMODEL and not self.ai_api_key:
+            return [f"MQ_AI_API_KEY is mandatory in {self.profile} with MQ_AI_PROVIDER=bigmodel"]
+        return []
+
     def _parse_keys(self) -> dict[str, bytes]:
         keys = {}
         for entry in self.encryption_keys.split(","):
@@ -174,6 +214,21 @@ class Settings(BaseSettings):
     @property
     def is_development(self) -> bool:
         return self.profile in {Profile.DEV, Profile.TEST}
+
+    @property
+    def ai_provider_used(self) -> AiProvider:
+        """The one named, by any of its names; an unknown name speaks OpenAI's protocol.
+
+        Without a name a key means BigModel, and no key the sandbox where there is one.
+        """
+        name = self.ai_provider.strip().lower()
+        if not name and self.ai_api_key:
+            return AiProvider.BIGMODEL
+        if not name and self.is_development:
+            return AiProvider.SANDBOX
+        if name in set(AiProvider):
+            return AiProvider(name)
+        return _AI_ALIASES.get(name, AiProvider.OPENAI_COMPATIBLE)
 
     @property
     def signs_in_by_wechat(self) -> bool:

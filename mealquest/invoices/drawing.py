@@ -187,9 +187,10 @@ def _parts(sheet: Sheet, view: InvoiceView, language: Language) -> None:
 
 
 def _foot(sheet: Sheet, view: InvoiceView) -> None:
-    """The proof, at the bottom of the last page."""
+    """Who stands behind the paper, and its proof, at the bottom of the last page."""
     sheet.set_auto_page_break(auto=False)
-    sheet.set_y(-MARGIN - 6)
+    sheet.set_y(-MARGIN - 10)
     sheet.pen(7, ink=SOFT)
+    sheet.lines(sheet.epw, 4, gettext("Issued by the shop, not by a tax authority."))
     proof = gettext("Proof (SHA-256): %(hash)s", hash=view.content_hash)
     sheet.cell(sheet.epw, 5, sheet.known(proof))

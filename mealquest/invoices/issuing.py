@@ -42,7 +42,8 @@ def issue(merchant_id: str, form: IssueForm, by: Principal) -> InvoiceView:
                 raise PaymentNotSettled
             row = _issue(session, shop, payment, form, by)
         person = persons.persons_of(session, merchant_id, [row])[row.number]
-    return InvoiceView.of(row, person)
+        known = identity.shown_customers(session, merchant_id, [row.customer_id])
+    return InvoiceView.of(row, person, known[row.customer_id].user_id)
 
 
 def credit(event: Event) -> None:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from flask import current_app
 from sqlalchemy.orm import Session
 
+from mealquest.campaigns import service as campaigns
+from mealquest.campaigns.service import Limits, NewCampaign
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.principal import BOOTSTRAP
@@ -15,6 +17,8 @@ from mealquest.identity.service import DEMO_NAMES, DEMO_PEOPLE, DEMO_STAFF
 from mealquest.onboarding import service
 from mealquest.onboarding.domain import Gift, Guest
 from mealquest.onboarding.errors import DemoDataRefused
+from mealquest.strategy import service as strategy
+from mealquest.strategy.service import NewProposal
 from mealquest.suppliers import service as suppliers
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import MerchantExists, MerchantFacts
@@ -32,6 +36,7 @@ class Shop:
     budget_cap: int
     guests: tuple[Guest, ...]
     orders: tuple["Order", ...] = ()
+    welcomes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ _STORE = Shop(
         ),
     ),
     (Order("partner_coffee", "Corner Coffee", "ext_order_1001", 38, timedelta(minutes=30)),),
+    welcomes=True,
 )
 _BISTRO = Shop(
     "m_bistro",
@@ -148,9 +154,63 @@ def _open(shop: Shop) -> bool:
                 service.add_guest(session, shop.merchant_id, guest, merchant.currency, GRANTED_BY)
             for order in shop.orders:
                 _add_order(session, merchant, order)
+            if shop.welcomes:
+                _add_welcome(session, shop.merchant_id)
+                _add_rainy_day(session, shop.merchant_id)
     except MerchantExists:
         return False
     return True
+
+
+def _add_welcome(session: Session, merchant_id: str) -> None:
+    """The campaign that greets whoever enters the shop for the first time."""
+    story = {
+        "templateId": "tpl_welcome",
+        "narrative": "Welcome! The first soup tells you what this kitchen is about.",
+        "assets": [],
+        "triggers": [],
+    }
+    new = NewCampaign(
+        id="campaign_welcome",
+        name="Welcome",
+        event="USER_ENTER_SHOP",
+        priority=20,
+        conditions=({"field": "isNewUser", "op": "eq", "value": True},),
+        action={"type": "STORY_CARD", "story": story},
+        limits=Limits(cap_units=80, cost_units=8),
+    )
+    campaigns.add(session, merchant_id, new, BOOTSTRAP.subject)
+
+
+def _add_rainy_day(session: Session, merchant_id: str) -> None:
+    """A proposal that waits for the owner, and the template it was made of, which is in use."""
+    story = {
+        "templateId": "tpl_rain",
+        "narrative": "Rain outside, hot soup inside.",
+        "assets": [],
+        "triggers": [],
+    }
+    campaign = {
+        "id": "campaign_rainy_hot_soup",
+        "name": "Rainy Day Hot Soup",
+        "priority": 90,
+        "trigger": {"event": "WEATHER_CHANGE"},
+        "conditions": [{"field": "weather", "op": "eq", "value": "RAIN"}],
+        "budget": {"cap": 60, "used": 0, "costPerHit": 12},
+        "action": {"type": "STORY_CARD", "story": story},
+        "ttlHours": 4,
+    }
+    new = NewProposal(
+        id="proposal_rainy",
+        title="Rainy Day Promotion",
+        intent="",
+        template_id="activation_contextual_drop",
+        branch_id="COMFORT",
+        strategy_meta={"templateId": "activation_contextual_drop", "branchId": "COMFORT"},
+        campaign=campaign,
+    )
+    strategy.add(session, merchant_id, new, BOOTSTRAP.subject)
+    strategy.note_in_use(session, merchant_id, new)
 
 
 def _add_order(session: Session, merchant: MerchantFacts, order: Order) -> None:

@@ -13,6 +13,7 @@ from prometheus_client import Gauge
 from sqlalchemy import create_engine, text
 
 from mealquest.audit import service as audit
+from mealquest.campaigns import service as campaigns
 from mealquest.core.checks import MOST_FINDINGS, Check, Finding
 from mealquest.core.db import Base, TableKind, platform_transaction, sqlalchemy_url
 from mealquest.invoices import service as invoices
@@ -136,4 +137,4 @@ INSTALLATION = (
     Check("work", "nothing waits longer than ten minutes to be done", _late),
 )
 SUMS = (*wallets.CHECKS, *payments.CHECKS)
-EACH_MERCHANT = (*SUMS, *invoices.CHECKS, *audit.CHECKS)
+EACH_MERCHANT = (*SUMS, *invoices.CHECKS, *audit.CHECKS, *campaigns.CHECKS)

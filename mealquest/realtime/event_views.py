@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask import url_for
+from flask_babel import ngettext
 from pydantic import Field
 
 from mealquest.core.errors import Unauthenticated
@@ -166,6 +167,31 @@ def _switch(event: LiveEventView) -> EventLine:
     return EventLine(_("Campaigns may run again"), "shield-check", "success")
 
 
+def _campaigns(event: LiveEventView) -> EventLine:
+    """Of what somebody ran by hand, or of an event that gave the customer something."""
+    url = _payment_url(event) or _customer_url(event)
+    if event.payload.get("blockedByKillSwitch"):
+        return EventLine(_("The kill switch held a campaign event back"), "shield", "warning", url)
+    hits = len(event.payload.get("executed") or ())
+    words = ngettext(
+        "%(who)s: %(num)s campaign took hold",
+        "%(who)s: %(num)s campaigns took hold",
+        hits,
+        who=_who(event),
+    )
+    return EventLine(words, "sparkles", "primary" if hits else "neutral", url)
+
+
+def _campaign(event: LiveEventView) -> EventLine:
+    campaign_id = event.payload.get("campaignId")
+    url = url_for("campaigns.campaign.page", campaign_id=campaign_id) if campaign_id else None
+    if event.payload.get("reason"):
+        return EventLine(_("A campaign stopped itself"), "speakerphone", "warning", url)
+    if event.type == "FIRE_SALE_CREATED":
+        return EventLine(_("A fire sale began"), "speakerphone", "info", url)
+    return EventLine(_("A campaign changed its state"), "speakerphone", "neutral", url)
+
+
 def _plain(words: Callable[[], str], icon: str) -> Callable[[LiveEventView], EventLine]:
     return lambda _event: EventLine(words(), icon)
 
@@ -181,9 +207,9 @@ LINES: dict[str, Callable[[LiveEventView], EventLine]] = {
     "VOUCHER_GRANTED": _voucher,
     "KILL_SWITCH_CHANGED": _switch,
     "PROPOSAL_CONFIRMED": _plain(lambda: _("A proposal was approved"), "check"),
-    "CAMPAIGN_STATUS_CHANGED": _plain(lambda: _("A campaign changed its state"), "speakerphone"),
-    "FIRE_SALE_CREATED": _plain(lambda: _("A fire sale began"), "speakerphone"),
-    "TCA_TRIGGERED": _plain(lambda: _("Campaigns were run by hand"), "sparkles"),
+    "CAMPAIGN_STATUS_CHANGED": _campaign,
+    "FIRE_SALE_CREATED": _campaign,
+    "TCA_TRIGGERED": _campaigns,
     "STRATEGY_CHAT_SESSION_CREATED": _plain(lambda: _("A strategy chat began"), "robot"),
     "STRATEGY_CHAT_MESSAGE": _plain(lambda: _("The strategy chat went on"), "robot"),
     "STRATEGY_CHAT_REVIEWED": _plain(lambda: _("A proposal was reviewed"), "robot"),

@@ -35,12 +35,14 @@ from mealquest.wallet.service import major
 __all__ = [
     "Alliance",
     "AllianceConfigView",
+    "DashboardView",
     "Rows",
     "Sources",
     "StaffItem",
     "StateForm",
     "StateView",
     "WalletScopeView",
+    "dashboard",
     "install",
     "scope_of",
     "state",
@@ -77,6 +79,15 @@ def state_in(session: Session, merchant_id: str, user_id: str | None, by: Princi
     sources: Sources = current_app.extensions[_EXTENSION]
     read = _for_customer if by.role is Role.CUSTOMER else _for_staff
     return read(session, merchant, user, sources)
+
+
+def dashboard(merchant_id: str) -> DashboardView:
+    """What a merchant has going on, in numbers. MerchantNotFound."""
+    sources: Sources = current_app.extensions[_EXTENSION]
+    with transaction(merchant_id) as session:
+        shown = _merchant(session, tenancy.settings_of(session, merchant_id))
+        campaigns = sources.campaigns(session, merchant_id)
+        return _dashboard(shown, campaigns, sources.proposals(session, merchant_id))
 
 
 def scope_of(merchant_id: str) -> WalletScopeView:

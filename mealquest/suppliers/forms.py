@@ -105,6 +105,7 @@ class VerifyOrderForm(Input):
 
     partner_id: Key
     order_id: Key
+    user_id: OptionalText = None  # the customer who shows it, when campaigns are to reward them
     min_spend: Annotated[
         Decimal,
         BeforeValidator(_min_spend),

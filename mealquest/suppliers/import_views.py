@@ -1,4 +1,4 @@
-"""Lists of orders from a file: chosen, looked at, taken over as a whole."""
+"""Lists of orders from a file: chosen, looked at, imported as a whole."""
 
 from flask import url_for
 
@@ -58,7 +58,7 @@ def preview(call: Call, form: ImportPathForm) -> ImportView:
     scope=Scope.BODY,
     gate=Operation.SUPPLIER_ORDER_SET,
     see_other=_its_page,
-    flash=lambda view: _("The list is taken over."),
+    flash=lambda view: _("The orders are imported."),
 )
 def apply(call: Call, form: ImportPathForm) -> ImportView:
     """Take all rows of a file over, or none. A second time changes nothing."""

@@ -45,7 +45,7 @@ def verify(
         if order and refusal is None:
             order.verified_at = order.updated_at = utc_now()
             order.verified_by = by.subject
-            _tell(session, order, by)
+            _tell(session, order, form.user_id, by)
         _write_down(session, merchant_id, form, refusal, by)
         view = _view(form, order, refusal)
         if request:
@@ -60,8 +60,8 @@ def _judged(order: PartnerOrder | None, min_spend_minor: int) -> Reason | None:
     return judge(order.status, order.amount_minor, min_spend_minor, used=used)
 
 
-def _tell(session: Session, order: PartnerOrder, by: Principal) -> None:
-    """News for whoever rewards the order."""
+def _tell(session: Session, order: PartnerOrder, user_id: str | None, by: Principal) -> None:
+    """News for whoever rewards the order; `user_id`: the customer who showed it, if named."""
     amount = number(major(order.amount_minor, order.currency))
     payload = {
         "partnerId": order.partner_id,
@@ -70,6 +70,8 @@ def _tell(session: Session, order: PartnerOrder, by: Principal) -> None:
         "currency": order.currency.value,
         "verifiedBy": by.subject,
     }
+    if user_id:
+        payload["userId"] = user_id
     outbox.publish(session, order.merchant_id, EVENT, payload)
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from mealquest.core.money import Currency
+from mealquest.core.principal import BOOTSTRAP
 from mealquest.suppliers.domain import HistoryKind, Match, OrderStatus, Reason
 from mealquest.suppliers.replies import HistoryView, VerifyOrderView
 from mealquest.web.frame import Feature
@@ -125,6 +126,12 @@ def history_kind(kind: HistoryKind) -> StateWords:
 
 
 @feature.word
+def history_actor(operator_id: str) -> str:
+    """Who acted without being a person of the shop: its opening, or a partner by its id."""
+    return _("Opening of the shop") if operator_id == BOOTSTRAP.subject else operator_id
+
+
+@feature.word
 def history_lines(row: HistoryView, currency: Currency) -> list[str]:
     """What a line of the history says, one statement each."""
     said = {name: value for name, value in row.details.items() if name != "minSpend" or value}
@@ -154,7 +161,7 @@ def _said(name: str, value: Any, currency: Currency) -> str:
         return str(order_state(OrderStatus(value)).label)
     if name == "reason":
         return {
-            Reason.NOT_FOUND: _("not known"),
+            Reason.NOT_FOUND: _("no such order"),
             Reason.ALREADY_VERIFIED: _("used already"),
             Reason.NOT_PAID: _("not paid"),
             Reason.BELOW_MIN_SPEND: _("too small"),

@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, collate, or_, select
+from sqlalchemy import ColumnElement, Table, bindparam, collate, or_, select, update
 from sqlalchemy.orm import Session
 
 from mealquest.core.db import Base, TableKind
@@ -109,6 +109,14 @@ def locked_facts(session: Session, merchant_id: str) -> MerchantFacts | None:
         select(*_FACTS).where(MerchantSettings.merchant_id == merchant_id).with_for_update()
     ).one_or_none()
     return MerchantFacts(**row._mapping) if row else None
+
+
+def set_kill_switch(session: Session, merchant_id: str, enabled: bool) -> None:
+    session.execute(
+        update(MerchantSettings)
+        .where(MerchantSettings.merchant_id == merchant_id)
+        .values(kill_switch_enabled=enabled)
+    )
 
 
 def keeps_sums(session: Session, merchant_id: str) -> bool:

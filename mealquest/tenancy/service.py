@@ -52,6 +52,7 @@ __all__ = [
     "realtime_merchants",
     "refusal",
     "require_merchant_id",
+    "set_kill_switch",
     "set_policy",
     "settings",
     "settings_of",
@@ -131,6 +132,15 @@ def exists(merchant_id: str) -> ExistsView:
     with transaction(merchant_id) as session:
         found = queries.is_there(session, merchant_id)
     return ExistsView(merchant_id=merchant_id, exists=found)
+
+
+def set_kill_switch(session: Session, merchant_id: str, enabled: bool) -> bool:
+    """Stop all campaigns, or let them run. False: so it was. MerchantNotFound."""
+    was = queries.locked_facts(session, merchant_id)
+    if was is None:
+        raise MerchantNotFound
+    queries.set_kill_switch(session, merchant_id, enabled)
+    return was.kill_switch_enabled is not enabled
 
 
 def policy_of(session: Session, merchant_id: str) -> TenantPolicy:

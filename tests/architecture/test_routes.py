@@ -27,6 +27,7 @@ ANONYMOUS = {
     "sandbox.asked",
     "sandbox.decide",
     "sandbox.refund",
+    "sandbox_model.complete",
     "social.alipay",
     "social.wechat",
     "tenancy.catalog",
@@ -66,3 +67,8 @@ def test_templates_of_every_page_exist() -> None:
     for endpoint in ENDPOINTS:
         if endpoint.template:
             assert (ROOT / "templates" / f"{endpoint.template}.html").exists(), endpoint.template
+
+
+def test_no_feature_takes_another_s_word_in_templates() -> None:
+    words = [name for feature in FEATURES for name in feature.words]
+    assert sorted(name for name in set(words) if words.count(name) > 1) == []

@@ -301,4 +301,4 @@ def test_the_number_of_statements_does_not_grow(client, owner, guest) -> None:
         assert client.post("/api/payment/verify", json=order, headers=keyed).status_code == 200
 
     assert (statements(owner), statements(guest)) == before
-    assert max(before) <= 12, before
+    assert max(before) <= 16, before
