@@ -23,7 +23,7 @@ from sqlalchemy import make_url
 from mealquest import screen
 from mealquest.application import ROOT
 from mealquest.core.bells import AGENT_QUEUE, QUEUE
-from mealquest.core.settings import ConfigurationError, Settings, load
+from mealquest.core.settings import AiProvider, ConfigurationError, Settings, load
 from mealquest.engines.files import FileLock, last_lines, open_log, own_like
 from mealquest.engines.service import (
     Endpoints,
@@ -157,7 +157,7 @@ class Product:
             "PROMETHEUS_MULTIPROC_DIR": str(_emptied(self._metrics)),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])),
         }
-        children = _children(listener, with_worker=self.settings.run_worker)
+        children = _children(listener, self.settings)
         return Supervisor(children, environment, _ready_to_write(self.log), self._warn)
 
     def _until_ready(self, supervisor: Supervisor) -> bool:
@@ -224,17 +224,20 @@ def _listening(settings: Settings) -> socket.socket | None:
         raise ConfigurationError(f"HOST={host} PORT={settings.port}: {refused}") from None
 
 
-def _children(listener: socket.socket, *, with_worker: bool) -> list[Child]:
+def _children(listener: socket.socket, settings: Settings) -> list[Child]:
+    """A model may keep its worker for a minute; the sandbox answers at once and needs none."""
     python = [sys.executable, "-m"]
     flask = [*python, "flask", "--app", str(ROOT / "app.py")]
     gunicorn = [*python, "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app:app"]
     children = [Child("web server", gunicorn, inherits=(listener.fileno(),))]
-    if with_worker:
-        children += [
-            Child("worker", [*flask, "worker", "--queue", QUEUE]),
-            Child("strategist", [*flask, "worker", "--queue", AGENT_QUEUE]),
-            Child("scheduler", [*flask, "scheduler"]),
-        ]
+    if not settings.run_worker:
+        return children
+    if settings.ai_provider_used is AiProvider.SANDBOX:
+        children.append(Child("worker", [*flask, "worker"]))
+    else:
+        children.append(Child("worker", [*flask, "worker", "--queue", QUEUE]))
+        children.append(Child("strategist", [*flask, "worker", "--queue", AGENT_QUEUE]))
+    children.append(Child("scheduler", [*flask, "scheduler"]))
     return children
 
 

@@ -16,6 +16,7 @@ from mealquest.engines.errors import EngineFailed
 from mealquest.engines.files import own_tree
 
 PROC = Path("/proc")
+DYING_SECONDS = 1.0
 POLL_SECONDS = 0.01
 UNSEEN_SECONDS = 1  # more than a server needs to write its pid file
 UNSHARE = ("unshare", "--user", "--map-user=65534", "--map-group=65534")
@@ -172,10 +173,17 @@ def is_free(port: int) -> bool:
 
 
 def choose_port(remembered: int | None) -> int:
-    """The remembered port when it is free, else another. It may be taken a moment later."""
-    drawn = random.sample(PORTS, 100)
-    candidates = drawn if remembered is None else [remembered, *drawn]
-    for port in candidates:
+    """The remembered port when it is free, else another. It may be taken a moment later.
+
+    A process that was killed a moment ago may still have it: that is waited for.
+    """
+    if remembered is not None:
+        deadline = time.monotonic() + DYING_SECONDS
+        while time.monotonic() < deadline:
+            if is_free(remembered):
+                return remembered
+            time.sleep(POLL_SECONDS)
+    for port in random.sample(PORTS, 100):
         if is_free(port):
             return port
     raise EngineFailed("no free TCP port was found on 127.0.0.1 in 100 tries")

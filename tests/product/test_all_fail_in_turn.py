@@ -82,7 +82,7 @@ def test_every_acknowledged_payment_is_there_once_whatever_dies_meanwhile(start,
     assert numbers == list(range(1, len(numbers) + 1))
     assert books.told() == dict.fromkeys(tills.acknowledged.values(), 1)
     until(lambda: endpoints_are_right(first), "endpoints.json is right")
-    parts = {"gunicorn", "worker", "strategist", "scheduler"}
+    parts = {"gunicorn", "worker", "scheduler"}
     until(lambda: set(first.children()) == parts, "every process runs")
     first.stop()
 

@@ -51,7 +51,7 @@ def pair(product, edge, tmp_path_factory) -> Iterator[Pair]:
         web.until_it_answers(f"{url}/api/health")
         worker = flask("worker", notes=notes, PROMETHEUS_MULTIPROC_DIR=counters, **there)
         stack.callback(worker.end)
-        until(lambda: workers_at_work(product) == 3, "the second worker works")
+        until(lambda: workers_at_work(product) == 2, "the second worker works")
         yield Pair(product, url)
         for process in (worker, web):
             process.process.terminate()

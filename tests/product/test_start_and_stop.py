@@ -25,7 +25,7 @@ def test_one_command_makes_a_working_product_of_nothing_and_leaves_nothing_runni
     assert product.answers("/api/health")
     items = httpx.get(f"{product.url}/api/merchant/catalog").json()["items"]
     assert [item["merchantId"] for item in items] == ["m_bistro", "m_store_001"]
-    assert set(product.children()) == {"gunicorn", "worker", "strategist", "scheduler"}
+    assert set(product.children()) == {"gunicorn", "worker", "scheduler"}
     endpoints = product.endpoints()
     assert endpoints["http"] == product.url
     with psycopg.connect(endpoints["db_url"]) as connection:
