@@ -91,6 +91,9 @@ def part_name(path: str) -> str:
         "action.voucher.discountRate": _("Share that is paid"),
         "action.voucher.validDays": _("Days it is valid"),
         "action.story": _("Story card"),
+        "action.story.templateId": _("Design of the story card"),
+        "action.story.assets": _("Pictures of the story card"),
+        "action.story.triggers": _("Buttons of the story card"),
         "action.story.narrative": _("Words of the story card"),
     }
     return names.get(path, path)

@@ -27,10 +27,14 @@ NAMES = """
     Chen Yulan Zhou Ming Lin Xiaomei Henri Laurent Braised Beef Thirty Off Noodle House Corner
     Coffee Welcome
 """
+# What the demo data's proposal says, in the language that its shop speaks.
+DRAFT = "Rainy Day Promotion|Rainy Day Hot Soup|Rain outside, hot soup inside|" + (
+    r"Fits the weather - Warmth when it rains|It rains outside\. Inside, the soup is hot"
+)
 ALLOWED = re.compile(
-    rf"https?://\S+|\b(?:{'|'.join(NAMES.split())}|[A-Z][A-Z0-9_]+|nobody)\b"
+    rf"https?://\S+|{DRAFT}|[\w.]+@[\w.]+|\b(?:{'|'.join(NAMES.split())}|[A-Z][A-Z0-9_]+|nobody)\b"
     r"|\b(?:txn|req|u|m|topup|voucher|staff|audit|refund|export)_\w+"  # ids
-    r"|\b(?:partner|ext_order|campaign|sku)_\w+"
+    r"|\b(?:partner|ext_order|campaign|sku|tpl)_\w+"
     r"|\bFire sale: "  # named in the shop's language, which is English here
     r"|\b[a-z]+\.[a-z_]+\b|(?:/[\w.{}-]+)+"  # routes and paths
     r"|\b[A-Z][a-z]+(?:[A-Z][a-z]+)+|[A-Z]\w+/[A-Z]\w+"  # schemas and time zones
