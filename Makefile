@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One more than there are cores: many tests wait for a process, a browser or a clock.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 
 .DEFAULT_GOAL := help
@@ -27,7 +25,7 @@ run: $(VENV)/.runtime ## start the whole product on http://127.0.0.1:3030
 	@exec $(BIN)/python app.py
 
 test: $(VENV)/.dev ## run the whole suite in parallel on its own embedded engines
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 nightly: $(VENV)/.dev ## 100,000 made-up refund histories for each property (some minutes)
 	@MQ_REFUND_CASES=100000 $(BIN)/python -m pytest -n auto --timeout=0 tests/payments/test_refund_domain.py $(ARGS)
