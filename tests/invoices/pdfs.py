@@ -18,7 +18,7 @@ def text_of(pdf: bytes) -> str:
 
 def _plain(stream: bytes) -> bytes:
     try:
-        return zlib.decompress(stream)
+        return zlib.decompressobj().decompress(stream)  # its last byte may look like a line end
     except zlib.error:
         return stream
 
