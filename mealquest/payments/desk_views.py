@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from flask import url_for
 
 from mealquest.core.clock import iso_millis
+from mealquest.payments.desk_replies import DeskView
 from mealquest.payments.domain import PaymentStatus
-from mealquest.payments.replies import DeskView
 from mealquest.web.frame import Feature
 from mealquest.web.look import moment, zone
 from mealquest.web.look import translate as _

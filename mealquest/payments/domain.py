@@ -30,6 +30,8 @@ class GiftKind(StrEnum):
     BONUS = "BONUS"
     SILVER = "SILVER"
     VOUCHER = "VOUCHER"
+    PRINCIPAL = "PRINCIPAL"
+    FRAGMENT = "FRAGMENT"  # counted in pieces, which are worth no money
 
 
 class ReceivableState(StrEnum):

@@ -123,5 +123,6 @@ class PaymentsForm(ListForm):
     since: OptionalMoment = None
     until: OptionalMoment = None
     going_back: Annotated[bool, BeforeValidator(_is_yes)] = False
+    paid_again: Annotated[bool, BeforeValidator(_is_yes)] = False  # outside, as the gateway says
     part: OptionalPart = None
     order: OptionalOrder = Order.NEWEST

@@ -20,13 +20,17 @@ SPENT = frozenset({VoucherStatus.USED, VoucherStatus.HELD})
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """Bonus (in a lot), silver or a voucher. `minor`: how much; of a voucher, its value."""
+    """Bonus (in a lot), silver, principal, a voucher or fragments (of a kind).
+
+    `minor`: how much; of a voucher its value, of fragments how many pieces.
+    """
 
     kind: GiftKind
     minor: int
     granted_by: str
     lot_id: str | None = None
     voucher_id: str | None = None
+    fragment: str | None = None
 
 
 def may_earn(session: Session, merchant_id: str, payment_id: str) -> bool:
@@ -53,6 +57,7 @@ def note_gift(session: Session, merchant_id: str, payment_id: str, earned: Earne
             "amount": Int8(earned.minor),
             "lot": earned.lot_id,
             "voucher": earned.voucher_id,
+            "fragment": earned.fragment,
             "granted_by": earned.granted_by,
         },
     )
@@ -107,6 +112,7 @@ def _gift(
         claimed=row.claimed_minor,
         lot_id=row.lot_id,
         voucher_id=row.voucher_id,
+        fragment=row.fragment,
         returnable=returnable,
     )
 
@@ -122,13 +128,15 @@ _MAY_EARN = text(
 _ADD = text(
     """
     INSERT INTO payment_gifts
-           (merchant_id, id, payment_id, kind, amount_minor, lot_id, voucher_id, granted_by)
-    VALUES (:merchant, :id, :payment, :kind, :amount, :lot, :voucher, :granted_by)
+           (merchant_id, id, payment_id, kind, amount_minor, lot_id, voucher_id, fragment,
+            granted_by)
+    VALUES (:merchant, :id, :payment, :kind, :amount, :lot, :voucher, :fragment, :granted_by)
     """
 )
 _OF_PAYMENT = text(
     """
     SELECT g.id, g.kind, g.amount_minor, g.claimed_minor, g.lot_id, g.voucher_id,
+           g.fragment,
            (SELECT p.voucher_minor FROM vouchers v
               JOIN payments p ON p.merchant_id = v.merchant_id AND p.id = v.used_by
              WHERE v.merchant_id = g.merchant_id AND v.id = g.voucher_id) AS taken_off

@@ -17,7 +17,8 @@ from mealquest.payments.queries import FACTS, PaymentFacts, facts_of
 class Wanted:
     """Which payments: from `since` on and before `until`; None leaves a filter out.
 
-    `going_back`: only those with outside money that is not back at the customer yet.
+    `going_back`: only those with outside money that is not back at the customer yet; `paid_again`:
+    only those that the gateway reported twice.
     """
 
     customer_id: str | None = None
@@ -26,6 +27,7 @@ class Wanted:
     until: datetime | None = None
     order: Order = Order.NEWEST
     going_back: bool = False
+    paid_again: bool = False
 
 
 # Parameter of the statement -> the condition that needs it.
@@ -37,6 +39,9 @@ _CONDITIONS = {
 _GOING_BACK = """
        AND EXISTS (SELECT FROM gateway_refunds r WHERE r.merchant_id = p.merchant_id
                       AND r.payment_id = p.id AND r.state <> 'DONE')"""
+_PAID_AGAIN = """
+       AND EXISTS (SELECT FROM payments_paid_again a WHERE a.merchant_id = p.merchant_id
+                      AND a.payment_id = p.id)"""
 _AFTER = {
     Order.NEWEST: " AND (p.created_at, p.id) < (:moment, :id)",
     Order.OLDEST: " AND (p.created_at, p.id) > (:moment, :id)",
@@ -57,9 +62,8 @@ def page(
         "until": wanted.until,
     }
     values = {name: value for name, value in given.items() if value is not None}
-    statement = _statement(
-        tuple(values), wanted.status, after is not None, wanted.order, wanted.going_back
-    )
+    extras = _GOING_BACK * wanted.going_back + _PAID_AGAIN * wanted.paid_again
+    statement = _statement(tuple(values), wanted.status, after is not None, wanted.order, extras)
     if after is not None:
         values |= {"moment": after.moment, "id": after.id}
     rows = session.execute(statement, {**values, "merchant": merchant_id, "limit": limit})
@@ -72,11 +76,10 @@ def _statement(
     status: PaymentStatus | None,
     continues: bool,
     order: Order,
-    going_back: bool,
+    extras: str,
 ) -> TextClause:
     """The state is written out, so that the planner sees which index holds it."""
     conditions = "".join(_CONDITIONS[name] for name in given)
     if status:
         conditions += f" AND p.status = '{status.value}'"
-    conditions += _GOING_BACK * going_back
-    return text(FACTS + conditions + _AFTER[order] * continues + _IN_ORDER[order])
+    return text(FACTS + conditions + extras + _AFTER[order] * continues + _IN_ORDER[order])

@@ -80,6 +80,7 @@ def _page(
             until=days.until,
             order=form.order,
             going_back=form.going_back,
+            paid_again=form.paid_again,
         )
         found = list_queries.page(session, merchant_id, wanted, after, limit + 1)
     return cut(found, limit, lambda facts: Keyset(facts.created_at, facts.id).encode())

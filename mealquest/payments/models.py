@@ -106,6 +106,9 @@ class Refund(TenantRow):
             " from_principal_minor, receivable_minor) >= 0",
             name="reclaim_adds_up",
         ),
+        CheckConstraint(
+            "from_granted_minor BETWEEN 0 AND from_principal_minor", name="granted_is_principal"
+        ),
         Index(None, "merchant_id", "payment_id"),
         Index(None, "merchant_id", "created_at", "id"),
     )
@@ -124,10 +127,12 @@ class Refund(TenantRow):
     from_bonus_minor: Mapped[int] = mapped_column(server_default=text("0"))
     from_silver_minor: Mapped[int] = mapped_column(server_default=text("0"))
     from_principal_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    from_granted_minor: Mapped[int] = mapped_column(server_default=text("0"))  # of the principal
     receivable_minor: Mapped[int] = mapped_column(server_default=text("0"))
     lots: Mapped[dict[str, Any]]  # bonus lot -> minor units of its share
     voucher_id: Mapped[str | None]  # the order's voucher, when this refund gave it back
     withdrawn: Mapped[list[str]] = mapped_column(JSONB)  # gift vouchers taken back unused
+    fragments: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # and pieces
     refunded_by: Mapped[str]
     created_at: Mapped[datetime] = stamp()
 
@@ -141,7 +146,8 @@ class PaymentGift(TenantRow):
         CheckConstraint("amount_minor >= 0 AND claimed_minor >= 0", name="not_negative"),
         CheckConstraint(
             "(kind = 'BONUS') = (lot_id IS NOT NULL)"
-            " AND (kind = 'VOUCHER') = (voucher_id IS NOT NULL)",
+            " AND (kind = 'VOUCHER') = (voucher_id IS NOT NULL)"
+            " AND (kind = 'FRAGMENT') = (fragment IS NOT NULL)",
             name="names_what_was_given",
         ),
         Index(None, "merchant_id", "payment_id"),
@@ -154,6 +160,7 @@ class PaymentGift(TenantRow):
     claimed_minor: Mapped[int] = mapped_column(server_default=text("0"))  # by refunds so far
     lot_id: Mapped[str | None]
     voucher_id: Mapped[str | None]
+    fragment: Mapped[str | None]  # their kind; then `_minor` counts pieces
     granted_by: Mapped[str]  # the campaign
     created_at: Mapped[datetime] = stamp()
 
@@ -219,3 +226,17 @@ class GatewayRefund(TenantRow):
     run_at: Mapped[datetime] = stamp()
     done_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = stamp()
+
+
+class PaidAgain(TenantRow):
+    """Money that the gateway says came once more for a payment that had been paid: not booked.
+
+    Whoever runs the shop has to look into it at the gateway.
+    """
+
+    __tablename__ = "payments_paid_again"
+    __table_args__ = (_payment_key(), Index(None, "merchant_id", "noticed_at"))
+
+    payment_id: Mapped[str] = mapped_column(primary_key=True)
+    external_txn_id: Mapped[str] = mapped_column(primary_key=True)  # not the payment's own
+    noticed_at: Mapped[datetime] = stamp()

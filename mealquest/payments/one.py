@@ -8,7 +8,14 @@ from sqlalchemy.orm import Session
 
 from mealquest.core.db import transaction
 from mealquest.core.principal import MANAGEMENT, MERCHANT, Principal
-from mealquest.payments import gateway, queries, refund_queries, refunding_queries, waiting
+from mealquest.payments import (
+    gateway,
+    paid_again,
+    queries,
+    refund_queries,
+    refunding_queries,
+    waiting,
+)
 from mealquest.payments.domain import GatewayRefundState, PaymentAction, PaymentStatus
 from mealquest.payments.errors import PaymentNotFound
 from mealquest.payments.listing import own_of, row_of
@@ -33,13 +40,16 @@ def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
         if found is None or own_of(by) not in {None, found.customer_id}:
             raise PaymentNotFound
         sent_back = _sent_back(session, merchant_id, found)
+        asks_outside = found.parts.external and by.role in MERCHANT
         refunds = _refunds(session, merchant_id, found)
         about = [payment_id, *(row.id for row in refunds), *(row.id for row in sent_back)]
         postings = wallets.postings_of(session, merchant_id, *about)
+        again = paid_again.numbers_of(session, merchant_id, payment_id) if asks_outside else ()
         outside = _outside(session, merchant_id, found, sent_back, by)
     shown = {
         "postings": _shown(found, postings) if by.role in MERCHANT else [],
         "refunds": [RefundRowView.of(row, for_staff=by.role in MERCHANT) for row in refunds],
+        "paid_again": again,
         "refundable_amount": wallets.major(_left(found), found.currency),
     }
     actions = [*_refund_action(found, by), *outside.pop("next_actions", ())]

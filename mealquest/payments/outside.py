@@ -20,7 +20,7 @@ from mealquest.core.db import platform_transaction, transaction
 from mealquest.core.errors import Conflict, Invalid, Unauthenticated
 from mealquest.core.idempotency import AnswerErased, KeyedRequest, request_hash
 from mealquest.core.principal import SYSTEM, Principal, Role
-from mealquest.payments import gateway, refunds, waiting
+from mealquest.payments import gateway, paid_again, refunds, waiting
 from mealquest.payments.domain import ExternalStatus, PaymentStatus, may_become
 from mealquest.payments.errors import NotWaiting, PaidAmountMismatch, PaymentNotFound
 from mealquest.payments.forms import CallbackForm
@@ -182,6 +182,7 @@ def _paid_outside(
         if again is not None:
             return _come(session, payment, PaymentStatus.PAID, external_txn_id, again.lots)
     if not may_become(payment.status, PaymentStatus.EXTERNAL_REFUND_DUE):
+        paid_again.notice(session, payment, external_txn_id)
         return payment
     wallets.receive_for_return(session, wallet, held, external_txn_id)
     payment = _come(session, payment, PaymentStatus.EXTERNAL_REFUND_DUE, external_txn_id)

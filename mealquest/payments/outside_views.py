@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import NamedTuple
 
-import segno
 from flask import url_for
 from markupsafe import Markup
 
 from mealquest.core.clock import utc_now
 from mealquest.core.principal import MANAGEMENT, MERCHANT
+from mealquest.core.qr import svg
 from mealquest.payments import service
 from mealquest.payments.domain import GatewayRefundState, PaymentStatus
 from mealquest.payments.forms import CallbackForm, PaymentIdForm
@@ -144,7 +144,4 @@ def time_left(until: datetime) -> str:
 @feature.word
 def qr_code(text: str, label: str) -> Markup:
     """The text as a picture to scan, drawn without anything that the page's policy forbids."""
-    drawn = segno.make(text, error="m", micro=False)
-    svg = drawn.svg_inline(omitsize=True, svgclass="mq-qr", lineclass="mq-qr-line")
-    frame = Markup('<span class="mq-qr-frame" role="img" aria-label="{}">{}</span>')
-    return frame.format(label, Markup(svg))  # noqa: S704 - lines only, none of the text
+    return Markup(svg(text, label))  # noqa: S704 - both are escaped there

@@ -72,8 +72,9 @@ class FreeLot:
 class Gift:
     """Something the payment earned. `worth`: what the customer had of it; `claimed` so far.
 
-    A voucher that can still be used is `returnable`: it goes back itself, with the payment's last
-    unit, and nothing is claimed for it.
+    Fragments, of the kind `fragment`, are counted in pieces and are worth no money. A voucher that
+    can still be used is `returnable`: it goes back itself, with the payment's last unit, and
+    nothing is claimed for it.
     """
 
     id: str
@@ -82,15 +83,21 @@ class Gift:
     claimed: int = 0
     lot_id: str | None = None
     voucher_id: str | None = None
+    fragment: str | None = None
     returnable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Purse:
-    """What of the customer's wallet nothing holds; lots in the order they are taken in."""
+    """What of the customer's wallet nothing holds; lots in the order they are taken in.
+
+    `granted`: of the principal what campaigns gave and nobody has spent. `fragments`: pieces.
+    """
 
     silver: int
     lots: tuple[FreeLot, ...]
+    granted: int = 0
+    fragments: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +108,12 @@ class Plan:
         parts: the refund by the source that paid.
         lot_shares: the bonus part, by the lot that gave it.
         to_principal, to_lots, to_new_lot: where principal and bonus parts are credited.
-        target: what is to be taken back; `from_*` and `receivable` sum to it.
-        claims: what of it each gift accounts for, by the gift's id.
+        target: what is to be taken back; `from_lots`, `from_silver`, `from_principal` and
+            `receivable` sum to it.
+        from_granted: of `from_principal` what a campaign had given; the rest comes off
+            `to_principal`, so that what the customer paid in is never touched.
+        claims: what each gift accounts for, by the gift's id; of fragments, pieces.
+        fragments: pieces that are taken, by kind; what is missing of them is owed to nobody.
         withdrawn: vouchers earned by the payment that go back unused.
         is_last: nothing of the payment is left, and its own voucher may be used again.
     """
@@ -116,8 +127,10 @@ class Plan:
     from_lots: tuple[LotUse, ...]
     from_silver: int
     from_principal: int
+    from_granted: int
     receivable: int
     claims: Mapping[str, int]
+    fragments: Mapping[str, int]
     withdrawn: tuple[str, ...]
     is_last: bool
 
@@ -144,23 +157,28 @@ def plan(
     is_last = amount == paid.left
     reached = paid.back.order + amount
     claims = {gift.id: _claim(gift, reached, paid.parts.order) for gift in gifts}
-    taker = _Taker(_credited(purse, to_lots), purse.silver + parts.silver, to_principal)
+    claimed = sum(claims[gift.id] for gift in gifts if gift.kind is not GiftKind.FRAGMENT)
+    taker = _Taker(
+        _credited(purse, to_lots), purse.silver + parts.silver, purse.granted, to_principal
+    )
     for gift in gifts:
         taker.take_back_itself(gift, claims[gift.id])
     taker.take_anywhere(0 if restores else parts.bonus)
-    taker.take_anywhere(sum(claims.values()) - taker.itself)
+    taker.take_anywhere(claimed - taker.itself)
     return Plan(
         parts=parts,
         lot_shares=shares,
         to_principal=to_principal,
         to_lots=to_lots,
         to_new_lot=to_new_lot,
-        target=(0 if restores else parts.bonus) + sum(claims.values()),
+        target=(0 if restores else parts.bonus) + claimed,
         from_lots=tuple(LotUse(lot, minor) for lot, minor in taker.from_lots.items()),
         from_silver=taker.from_silver,
-        from_principal=taker.from_principal,
+        from_principal=taker.from_granted + taker.from_new,
+        from_granted=taker.from_granted,
         receivable=taker.missing,
         claims=claims,
+        fragments=_pieces(purse, gifts, claims),
         withdrawn=_withdrawn(gifts) if is_last else (),
         is_last=is_last,
     )
@@ -190,6 +208,16 @@ def _claim(gift: Gift, reached: int, order: int) -> int:
     return max(0, proportion(gift.worth, reached, order) - gift.claimed)
 
 
+def _pieces(purse: Purse, gifts: Sequence[Gift], claims: Mapping[str, int]) -> dict[str, int]:
+    """By kind, no more than the customer has."""
+    wanted: dict[str, int] = {}
+    for gift in gifts:
+        if gift.fragment:
+            wanted[gift.fragment] = wanted.get(gift.fragment, 0) + claims[gift.id]
+    taken = {kind: min(count, purse.fragments.get(kind, 0)) for kind, count in wanted.items()}
+    return {kind: count for kind, count in taken.items() if count > 0}
+
+
 def _withdrawn(gifts: Sequence[Gift]) -> tuple[str, ...]:
     return tuple(g.voucher_id for g in gifts if g.returnable and g.voucher_id)
 
@@ -205,10 +233,12 @@ class _Taker:
 
     lots: list[FreeLot]
     silver: int
+    granted: int  # principal that was a gift
     principal: int  # only what this refund credits
     from_lots: dict[str, int] = field(default_factory=dict)
     from_silver: int = 0
-    from_principal: int = 0
+    from_granted: int = 0
+    from_new: int = 0  # principal
     itself: int = 0  # taken from the very thing that was given
     missing: int = 0
 
@@ -217,14 +247,18 @@ class _Taker:
             taken = min(claim, self.silver - self.from_silver)
             self.from_silver += taken
             self.itself += taken
+        elif gift.kind is GiftKind.PRINCIPAL:
+            taken = min(claim, self.granted - self.from_granted)
+            self.from_granted += taken
+            self.itself += taken
         elif gift.kind is GiftKind.BONUS:
             own = [lot for lot in self.lots if lot.id == gift.lot_id]
             self.itself += self._from(own, claim)
 
     def take_anywhere(self, minor: int) -> None:
         minor -= self._from(self.lots, minor)
-        taken = min(minor, self.principal - self.from_principal)
-        self.from_principal += taken
+        taken = min(minor, self.principal - self.from_new)
+        self.from_new += taken
         self.missing += minor - taken
 
     def _from(self, lots: Sequence[FreeLot], minor: int) -> int:

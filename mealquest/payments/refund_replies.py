@@ -30,6 +30,8 @@ class GiftsBackView(View):
     from_silver: Amount
     receivable: Amount  # could not be taken, and is owed
     withdrawn_vouchers: tuple[str, ...]
+    from_granted: Amount  # of `clawback.fromPrincipal` what a campaign had given
+    fragments: dict[str, int]  # pieces taken, by kind
 
     @classmethod
     def of(cls, plan: Plan, currency: Currency) -> Self:
@@ -37,6 +39,8 @@ class GiftsBackView(View):
             from_silver=major(plan.from_silver, currency),
             receivable=major(plan.receivable, currency),
             withdrawn_vouchers=plan.withdrawn,
+            from_granted=major(plan.from_granted, currency),
+            fragments=dict(plan.fragments),
         )
 
 

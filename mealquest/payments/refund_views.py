@@ -198,6 +198,9 @@ def refund_remarks(view: RefundPreviewView) -> list[str]:
         remarks.append(_("%(sum)s of the bonus has expired since, and expires again.", sum=lost))
     if view.gifts and view.gifts.withdrawn_vouchers:
         remarks.append(_("Vouchers that this payment had earned are taken back."))
+    if view.gifts and view.gifts.fragments:
+        count = sum(view.gifts.fragments.values())
+        remarks.append(_("%(count)s fragments that it had earned are taken back.", count=count))
     if view.customer_has_left:
         remarks.append(
             _("This customer has left. What goes to the wallet stays there: hand it over in cash.")

@@ -4,6 +4,7 @@ The payer's wallet is locked first and the payment's row second, as everywhere. 
 worked out by `refund_domain.plan` from what was read under these locks, and nothing else.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -21,14 +22,14 @@ from mealquest.core.principal import Principal
 from mealquest.core.wire import number
 from mealquest.identity import service as identity
 from mealquest.payments import gifts, receivables, refunding_queries, refunds, waiting
-from mealquest.payments.domain import PaymentStatus
+from mealquest.payments.domain import GiftKind, PaymentStatus
 from mealquest.payments.errors import (
     PaymentNotFound,
     PaymentNotSettled,
     PaymentUserMismatch,
     RefundTooLarge,
 )
-from mealquest.payments.refund_domain import FreeLot, Plan, Purse, plan
+from mealquest.payments.refund_domain import FreeLot, Gift, Plan, Purse, plan
 from mealquest.payments.refund_forms import RefundForm
 from mealquest.payments.refund_replies import GiftsBackView, RefundedView, clawback_of
 from mealquest.payments.refunding_queries import Refundable
@@ -110,9 +111,24 @@ def planned_for(
     purse = Purse(
         silver=wallet.free_silver,
         lots=tuple(FreeLot(lot.id, lot.left_minor, is_over(lot, now)) for lot in lots),
+        granted=_granted(session, wallet, earned),
+        fragments=_fragments(session, wallet, earned),
     )
     paid = refunding_queries.paid(session, payment)
     return Planned(plan(paid, purse, earned, policy, amount), policy, tuple(lots))
+
+
+def _granted(session: Session, wallet: WalletRow, earned: Sequence[Gift]) -> int:
+    """Principal that campaigns gave and that is free; asked for only where some was earned."""
+    if all(gift.kind is not GiftKind.PRINCIPAL for gift in earned):
+        return 0
+    return wallets.granted_principal(session, wallet)
+
+
+def _fragments(session: Session, wallet: WalletRow, earned: Sequence[Gift]) -> Mapping[str, int]:
+    if all(gift.kind is not GiftKind.FRAGMENT for gift in earned):
+        return {}
+    return identity.fragments_of(session, wallet.merchant_id, wallet.customer_id)
 
 
 def is_over(lot: Lot, now: datetime) -> bool:
@@ -153,6 +169,9 @@ def _give_back(
     wallets.give_back(session, wallet, _return(payment, refund_id, done), details)
     refunding_queries.add(session, payment, refund_id, done, planned.policy, refunded_by=by.subject)
     gifts.claim(session, payment.merchant_id, done.claims)
+    if done.fragments:
+        fewer = {kind: -count for kind, count in done.fragments.items()}
+        identity.add_fragments(session, payment.merchant_id, payment.customer_id, fewer)
     if done.receivable:
         receivables.owe(session, wallet, payment.id, refund_id, done.receivable)
     outside = done.parts.external
@@ -194,6 +213,7 @@ def _return(payment: Refundable, refund_id: str, done: Plan) -> Return:
         from_lots=done.from_lots,
         from_silver=done.from_silver,
         from_principal=done.from_principal,
+        from_granted=done.from_granted,
         receivable=done.receivable,
         voucher_id=payment.voucher_back(done),
         withdrawn=done.withdrawn,

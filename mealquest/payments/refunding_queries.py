@@ -57,6 +57,7 @@ class RefundRow:
     receivable: int
     voucher_id: str | None
     withdrawn: tuple[str, ...]
+    fragments: Mapping[str, int]  # pieces taken back, by kind
     refunded_by: str
     created_at: datetime
 
@@ -85,18 +86,18 @@ _ADD = text(
     INSERT INTO refunds
            (merchant_id, id, payment_id, currency, policy, amount_minor, voucher_minor,
             bonus_minor, principal_minor, silver_minor, external_minor, reclaim_minor,
-            from_bonus_minor, from_silver_minor, from_principal_minor, receivable_minor,
-            lots, voucher_id, withdrawn, refunded_by)
+            from_bonus_minor, from_silver_minor, from_principal_minor, from_granted_minor,
+            receivable_minor, lots, voucher_id, withdrawn, fragments, refunded_by)
     VALUES (:merchant, :id, :payment, :currency, :policy, :amount, :voucher, :bonus, :principal,
             :silver, :external, :reclaim, :from_bonus, :from_silver, :from_principal,
-            :receivable, :lots, :voucher_id, :withdrawn, :refunded_by)
+            :from_granted, :receivable, :lots, :voucher_id, :withdrawn, :fragments, :refunded_by)
     """
-).bindparams(bindparam("lots", type_=JSONB), bindparam("withdrawn", type_=JSONB))
+).bindparams(*(bindparam(name, type_=JSONB) for name in ("lots", "withdrawn", "fragments")))
 ROWS = """
     SELECT r.id, r.payment_id, p.customer_id, r.currency, r.policy,
            r.voucher_minor, r.bonus_minor, r.principal_minor, r.silver_minor, r.external_minor,
            r.reclaim_minor, r.from_bonus_minor, r.from_silver_minor, r.from_principal_minor,
-           r.receivable_minor, r.voucher_id, r.withdrawn, r.refunded_by, r.created_at
+           r.receivable_minor, r.voucher_id, r.withdrawn, r.fragments, r.refunded_by, r.created_at
       FROM refunds r
       JOIN payments p ON p.merchant_id = r.merchant_id AND p.id = r.payment_id
      WHERE r.merchant_id = :merchant
@@ -152,10 +153,12 @@ def add(
             "from_bonus": Int8(plan.from_bonus),
             "from_silver": Int8(plan.from_silver),
             "from_principal": Int8(plan.from_principal),
+            "from_granted": Int8(plan.from_granted),
             "receivable": Int8(plan.receivable),
             "lots": {use.lot_id: use.minor for use in plan.lot_shares},
             "voucher_id": payment.voucher_back(plan),
             "withdrawn": list(plan.withdrawn),
+            "fragments": dict(plan.fragments),
             "refunded_by": refunded_by,
         },
     )
@@ -188,6 +191,7 @@ def _row(row: Row[Any], customer: ShownCustomer) -> RefundRow:
         receivable=row.receivable_minor,
         voucher_id=row.voucher_id,
         withdrawn=tuple(row.withdrawn),
+        fragments=row.fragments,
         refunded_by=row.refunded_by,
         created_at=row.created_at,
     )

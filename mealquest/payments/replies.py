@@ -23,7 +23,6 @@ from mealquest.wallet.service import (
     BalancesView,
     Checkout,
     Deduction,
-    OwedView,
     PostingView,
     VoucherOption,
     VoucherVerdict,
@@ -189,6 +188,7 @@ class RefundRowView(View):
     from_silver: Amount
     receivable: Amount
     withdrawn_vouchers: tuple[str, ...]
+    fragments: dict[str, int]  # pieces taken back, by kind
     voucher_id: str | None  # the order's own, usable again
     refunded_by: str | None  # told to staff only
     created_at: Timestamp
@@ -215,6 +215,7 @@ class RefundRowView(View):
             from_silver=shown(row.from_silver),
             receivable=shown(row.receivable),
             withdrawn_vouchers=row.withdrawn,
+            fragments=dict(row.fragments),
             voucher_id=row.voucher_id,
             refunded_by=row.refunded_by if for_staff else None,
             created_at=row.created_at,
@@ -259,6 +260,7 @@ class PaymentView(PaymentRowView):
     hold_expires_at: Timestamp | None = None  # while it waits
     pay_url: str | None = None  # where the customer pays the rest, while it waits
     gateway_refunds: tuple[GatewayRefundView, ...] = ()
+    paid_again: tuple[str, ...] = ()  # further numbers of the gateway; told to staff only
 
 
 class PaymentsPage(Page):
@@ -272,59 +274,3 @@ class TodayView(View):
     count: int
     taken: Amount
     currency: Currency
-
-
-class DayView(View):
-    """`net` is what was taken less what was refunded on that day, whenever it had been taken."""
-
-    day: date
-    count: int
-    taken: Amount
-    refunds: int
-    refunded: Amount
-    net: Amount
-
-
-class SourcesView(View):
-    """Where the day's takings came from; the parts sum to what was taken."""
-
-    voucher: Amount
-    bonus: Amount
-    principal: Amount
-    silver: Amount
-    external: Amount
-
-
-class HourView(View):
-    """What was taken in one hour of the day, today and on the same weekday before."""
-
-    hour: int
-    taken: Amount
-    before: Amount
-
-
-class AttentionView(View):
-    """How much of what waits for somebody: counts of rows that a list shows."""
-
-    waiting: int  # payments that wait for outside money
-    going_back: int  # payments whose outside money is not back at the customer yet
-    receivables: int  # sums that customers owe, after refunds
-    failed: int  # payments that were refused outside, within a day
-    expired: int  # payments that ran out of time, within a day
-    expiring_vouchers: int  # active ones that expire within three days
-    blocked: int  # acts that a policy held back, within a day
-
-
-class DeskView(View):
-    """`lately` and `soon` bound what is counted; `same_time` is where `before` ends."""
-
-    currency: Currency
-    lately: Timestamp
-    soon: Timestamp
-    same_time: Timestamp
-    today: DayView
-    before: DayView  # the same weekday, up to the same time of day
-    sources: SourcesView
-    hours: list[HourView]
-    owed: OwedView
-    attention: AttentionView

@@ -13,6 +13,7 @@ from mealquest.core.db import transaction
 from mealquest.core.paging import DEFAULT_LIMIT
 from mealquest.core.principal import Principal
 from mealquest.payments import queries, receivables, refund_listing
+from mealquest.payments.bands import CustomerBands, customer_bands
 from mealquest.payments.checks import CHECKS
 from mealquest.payments.domain import GiftKind, PaymentStatus
 from mealquest.payments.errors import PaymentNotFound
@@ -33,6 +34,17 @@ from mealquest.payments.outside import (
     cancel_all_of,
     expire_due,
     require_signature,
+)
+from mealquest.payments.past import (
+    PastOrder,
+    PastRefund,
+    Taken,
+    absences,
+    average_spent,
+    paid_with,
+    past_orders,
+    past_refunds,
+    taken_by_week,
 )
 from mealquest.payments.receipts import ReceiptView, receipt
 from mealquest.payments.receipts import behind_link as receipt_behind_link
@@ -67,6 +79,8 @@ from mealquest.payments.settled import (
     refund_ids,
     refund_on_paper,
 )
+from mealquest.payments.spending import Spending, spending
+from mealquest.payments.taken_back import taken_back
 from mealquest.payments.taking import quote, taken_under, verify
 from mealquest.payments.takings import desk
 from mealquest.payments.waiting import of_customer as waiting_of
@@ -78,12 +92,15 @@ __all__ = [
     "CHECKS",
     "SIGNATURE",
     "CallbackForm",
+    "CustomerBands",
     "DeductionView",
     "Earned",
     "GiftKind",
     "Operation",
     "OrderFacts",
     "OutsideView",
+    "PastOrder",
+    "PastRefund",
     "PaymentIdForm",
     "PaymentNotFound",
     "PaymentOnPaper",
@@ -97,13 +114,18 @@ __all__ = [
     "QuoteView",
     "ReceiptView",
     "RefundOnPaper",
+    "Spending",
+    "Taken",
     "TodayView",
     "Usual",
     "VerifyForm",
     "VerifyView",
+    "absences",
+    "average_spent",
     "callback",
     "cancel",
     "cancel_all_of",
+    "customer_bands",
     "desk",
     "every",
     "expire_due",
@@ -112,6 +134,9 @@ __all__ = [
     "may_earn",
     "note_gift",
     "order_facts",
+    "paid_with",
+    "past_orders",
+    "past_refunds",
     "payment",
     "payment_on_paper",
     "preview_refund",
@@ -131,7 +156,10 @@ __all__ = [
     "send_again",
     "send_due",
     "signature",
+    "spending",
     "spent_on_average",
+    "taken_back",
+    "taken_by_week",
     "taken_under",
     "today",
     "usual_orders",

@@ -15,9 +15,15 @@ from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.money import Currency
 from mealquest.core.paging import Span, span_of_days
-from mealquest.payments import receivables, refund_listing
+from mealquest.payments import paid_again, receivables, refund_listing
+from mealquest.payments.desk_replies import (
+    AttentionView,
+    DayView,
+    DeskView,
+    HourView,
+    SourcesView,
+)
 from mealquest.payments.domain import PaymentStatus
-from mealquest.payments.replies import AttentionView, DayView, DeskView, HourView, SourcesView
 from mealquest.tenancy import service as tenancy
 from mealquest.wallet import service as wallets
 from mealquest.wallet.service import major
@@ -25,6 +31,7 @@ from mealquest.wallet.service import major
 WEEK = timedelta(days=7)
 SOON = timedelta(days=3)  # a voucher that expires within this needs a word to its owner
 LATELY = timedelta(days=1)
+NOTICED = timedelta(days=7)  # how long a payment that was paid twice is told of
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +186,7 @@ def _attention(session: Session, merchant_id: str, now: datetime) -> AttentionVi
     return AttentionView(
         waiting=open_ones.get(PaymentStatus.PENDING_EXTERNAL, 0),
         going_back=session.execute(_GOING_BACK, values).scalar_one(),
+        paid_again=paid_again.how_many_since(session, merchant_id, now - NOTICED),
         receivables=receivables.how_many_open(session, merchant_id),
         failed=open_ones.get(PaymentStatus.EXTERNAL_FAILED, 0),
         expired=open_ones.get(PaymentStatus.EXTERNAL_EXPIRED, 0),

@@ -17,10 +17,10 @@ from mealquest.identity.service import StaffNotFound
 from mealquest.payments import counter as desk
 from mealquest.payments import service
 from mealquest.payments.counter import CounterForm, CounterView, FirstSteps
+from mealquest.payments.desk_replies import DeskView
 from mealquest.payments.domain import PaymentStatus
 from mealquest.payments.forms import PaymentsForm, QuoteForm, VerifyForm
 from mealquest.payments.replies import (
-    DeskView,
     PaymentRowView,
     PaymentsPage,
     PaymentView,

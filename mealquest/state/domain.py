@@ -39,7 +39,8 @@ class Sources:
     """Where the parts come from that other features own; `application.py` names their readers.
 
     Attributes:
-        campaigns: whole campaigns of the merchant; `status` is ACTIVE of those that run.
+        campaigns: whole campaigns of the merchant; `status` is ACTIVE, and `ended` not true, of
+            those that run.
         proposals: whole proposals; `id`, `title`, `createdAt` and the `status` PENDING are read.
         strategy_configs: one for each template that was ever used.
         activities: what runs at the moment, for customers.
@@ -60,4 +61,4 @@ def pending(proposals: Rows) -> list[Mapping[str, Any]]:
 
 
 def running(campaigns: Rows) -> int:
-    return sum(campaign["status"] == "ACTIVE" for campaign in campaigns)
+    return sum(one["status"] == "ACTIVE" and not one.get("ended") for one in campaigns)

@@ -11,8 +11,8 @@ from mealquest.core.db import transaction
 from mealquest.core.errors import Invalid
 from mealquest.core.principal import Principal, Role
 from mealquest.identity import service as identity
+from mealquest.identity.service import UserScopeDenied
 from mealquest.state.domain import Alliance, Rows, Sources, pending, running
-from mealquest.state.errors import UserScopeDenied
 from mealquest.state.forms import StateForm
 from mealquest.state.replies import (
     AllianceConfigView,

@@ -15,10 +15,10 @@ from mealquest.core.paging import EXPORT_BATCH, Keyset, Span, batches, cut, span
 from mealquest.core.principal import Principal, Role
 from mealquest.core.wire import PageInfo
 from mealquest.identity import service as identity
-from mealquest.identity.service import ShownCustomer
+from mealquest.identity.service import ShownCustomer, UserScopeDenied
 from mealquest.tenancy import service as tenancy
 from mealquest.wallet import ledger, list_queries
-from mealquest.wallet.errors import EntryNotFound, UserScopeDenied
+from mealquest.wallet.errors import EntryNotFound
 from mealquest.wallet.forms import LedgerForm, SpanForm, TopUpsForm
 from mealquest.wallet.ledger import Bucket, wallet_account
 from mealquest.wallet.models import EntryKind, TopUpMethod

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from mealquest.core.ids import new_id
@@ -14,7 +14,9 @@ from mealquest.wallet.balances import add_lot
 from mealquest.wallet.domain import VoucherType
 from mealquest.wallet.ledger import GIFTS, Bucket, Posting, wallet_account
 from mealquest.wallet.models import EntryKind, Voucher
-from mealquest.wallet.queries import LockedWallet
+from mealquest.wallet.queries import LockedWallet, WalletRow
+
+GRANTED_BACK = "fromGrantedMinor"  # in a refund's details: what it took of granted principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,45 @@ def grant_by_campaign(
         ],
     )
     return lots
+
+
+# Principal that campaigns gave and nobody has spent. Of principal, what was paid in is spent first;
+# once a payment has used granted principal, money that is paid in later does not bring it back.
+# With N, what came and went that was no gift, and G, gifts less what refunds took back of them:
+# the smaller of G and of G plus the lowest that N ever was.
+_GRANTED = text(
+    """
+    WITH moved AS (
+        SELECT e.created_at, e.id, e.kind, e.details,
+               sum(CASE WHEN p.destination = :account THEN p.amount_minor
+                        ELSE -p.amount_minor END) AS minor
+          FROM ledger_entries e
+          JOIN ledger_postings p ON p.merchant_id = e.merchant_id AND p.entry_id = e.id
+         WHERE e.merchant_id = :merchant AND e.customer_id = :customer
+           AND :account IN (p.source, p.destination)
+         GROUP BY e.merchant_id, e.id),
+    apart AS (
+        SELECT created_at, id, minor,
+               CASE WHEN kind = 'CAMPAIGN_GRANT' THEN minor
+                    ELSE -coalesce(CAST(details ->> :back AS bigint), 0) END AS gift
+          FROM moved),
+    running AS (
+        SELECT gift, sum(minor - gift) OVER (ORDER BY created_at, id) AS own FROM apart)
+    SELECT CAST(coalesce(sum(gift) + least(0, min(own)), 0) AS bigint) FROM running
+    """
+)
+
+
+def granted_principal(session: Session, wallet: WalletRow) -> int:
+    """Free principal that campaigns gave and that is unspent, minor units; reads their ledger."""
+    values = {
+        "merchant": wallet.merchant_id,
+        "customer": wallet.customer_id,
+        "account": wallet_account(wallet.customer_id, Bucket.PRINCIPAL),
+        "back": GRANTED_BACK,
+    }
+    left = int(session.execute(_GRANTED, values).scalar_one())
+    return max(0, min(left, wallet.free_principal))
 
 
 def giver_of_card(session: Session, merchant_id: str, voucher_id: str) -> str | None:

@@ -1,6 +1,6 @@
 """What can go wrong with balances and vouchers, in the words of the wire contract."""
 
-from mealquest.core.errors import Conflict, Forbidden, NotFound, Unavailable
+from mealquest.core.errors import Conflict, NotFound, Unavailable
 
 
 class WalletBusy(Unavailable):
@@ -35,13 +35,6 @@ class EntryNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("ledger entry not found")
-
-
-class UserScopeDenied(Forbidden):
-    code = "USER_SCOPE_DENIED"
-
-    def __init__(self) -> None:
-        super().__init__("user scope denied")
 
 
 class BalancesDiffer(Exception):

@@ -133,6 +133,7 @@ class CustomerDetailView(View):
     bonus_lots: list[BonusLotView]
     ledger: list[LedgerRowView]
     is_deleted: bool = False
+    birthday: str | None = None  # MM-DD; told to managers and owners
 
 
 class TopUpRuleView(View):

@@ -19,6 +19,7 @@ from mealquest.core.ids import new_id
 from mealquest.identity import service as identity
 from mealquest.wallet import ledger, queries
 from mealquest.wallet.balances import add_lot
+from mealquest.wallet.campaign_grants import GRANTED_BACK
 from mealquest.wallet.domain import Deduction, Lot, LotUse, VoucherStatus
 from mealquest.wallet.errors import BalancesDiffer
 from mealquest.wallet.ledger import (
@@ -55,6 +56,7 @@ class Return:
     from_lots: tuple[LotUse, ...]
     from_silver: int
     from_principal: int
+    from_granted: int  # of it what a campaign had given
     receivable: int
     voucher_id: str | None  # the order's own, usable again
     withdrawn: tuple[str, ...]  # vouchers that the payment had earned
@@ -99,6 +101,8 @@ def give_back(
         _reactivate(session, wallet, back.voucher_id, back.payment_id)
     if back.withdrawn:
         _withdraw(session, wallet, back.withdrawn)
+    if back.from_granted:
+        details |= {GRANTED_BACK: back.from_granted}
     ledger.post(
         session,
         wallet.merchant_id,

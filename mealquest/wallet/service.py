@@ -34,7 +34,12 @@ from mealquest.wallet.books import (
     top_up_sums,
     top_ups_page,
 )
-from mealquest.wallet.campaign_grants import BonusGift, giver_of_card, grant_by_campaign
+from mealquest.wallet.campaign_grants import (
+    BonusGift,
+    giver_of_card,
+    grant_by_campaign,
+    granted_principal,
+)
 from mealquest.wallet.checks import CHECKS
 from mealquest.wallet.domain import (
     NO_VOUCHER,
@@ -52,7 +57,8 @@ from mealquest.wallet.domain import (
     spendable,
 )
 from mealquest.wallet.expiry import expire_due, has_due
-from mealquest.wallet.forms import LedgerForm, TopUpForm
+from mealquest.wallet.forms import LedgerForm, TopUpForm, VoucherState
+from mealquest.wallet.given import VoucherFates, bonus_left, gave_voucher, voucher_fates
 from mealquest.wallet.grants import grant_by_hand
 from mealquest.wallet.holdings import (
     all_owed,
@@ -86,6 +92,7 @@ from mealquest.wallet.ledger import (
     wallet_account,
 )
 from mealquest.wallet.models import EntryKind, TopUpMethod
+from mealquest.wallet.past import GiftUse, PastTopUp, gift_use, past_top_ups
 from mealquest.wallet.queries import LockedWallet, Purse, WalletRow, purse
 from mealquest.wallet.queries import voucher as voucher_facts
 from mealquest.wallet.repairs import free_voucher, set_held
@@ -130,6 +137,7 @@ __all__ = [
     "CustomerDetailView",
     "Deduction",
     "EntryKind",
+    "GiftUse",
     "Hold",
     "LedgerForm",
     "LedgerRowView",
@@ -138,6 +146,7 @@ __all__ = [
     "LotUse",
     "Operation",
     "OwedView",
+    "PastTopUp",
     "Pocket",
     "Posting",
     "PostingView",
@@ -147,7 +156,9 @@ __all__ = [
     "TopUpMethod",
     "TopUpView",
     "VoucherFacts",
+    "VoucherFates",
     "VoucherOption",
+    "VoucherState",
     "VoucherStatus",
     "VoucherType",
     "VoucherUse",
@@ -160,6 +171,7 @@ __all__ = [
     "all_owed",
     "balance_in",
     "balance_of",
+    "bonus_left",
     "budget_used",
     "capture",
     "capture_late",
@@ -174,11 +186,14 @@ __all__ = [
     "expired_of_lots",
     "expiring_vouchers",
     "free_voucher",
+    "gave_voucher",
+    "gift_use",
     "give_back",
     "giver_of_card",
     "grant_by_campaign",
     "grant_by_hand",
     "grant_voucher",
+    "granted_principal",
     "has_due",
     "hold",
     "leave",
@@ -191,6 +206,7 @@ __all__ = [
     "note_pending",
     "open_balances",
     "owed",
+    "past_top_ups",
     "pocket",
     "postings_of",
     "preview",
@@ -209,6 +225,7 @@ __all__ = [
     "top_up_sums",
     "top_ups_page",
     "voucher_facts",
+    "voucher_fates",
     "voucher_uses",
     "vouchers",
     "wallet_account",
@@ -219,7 +236,9 @@ __all__ = [
 NEWEST_ROWS = 20
 
 
-def customer_detail(merchant_id: str, user_id: str) -> CustomerDetailView:
+def customer_detail(
+    merchant_id: str, user_id: str, *, with_birthday: bool = False
+) -> CustomerDetailView:
     """A customer with balances, vouchers, bonus lots and the newest ledger rows.
 
     Whom the owner erased is shown without a name, for what the wallet still holds.
@@ -248,6 +267,7 @@ def customer_detail(merchant_id: str, user_id: str) -> CustomerDetailView:
             ],
             ledger=_newest_rows(session, wallet),
             is_deleted=facts.is_deleted,
+            birthday=identity.birthday_of(session, merchant_id, user_id) if with_birthday else None,
         )
 
 

@@ -47,7 +47,8 @@ class CustomerPageForm(Input):
 )
 def customer(call: Call, form: CustomerPageForm) -> CustomerDetailView:
     """One customer with balances, vouchers and the newest movements."""
-    return service.customer_detail(call.merchant_id, form.user_id)
+    told = call.principal.role in MANAGEMENT
+    return service.customer_detail(call.merchant_id, form.user_id, with_birthday=told)
 
 
 def _customer_again(view: TopUpView) -> str:

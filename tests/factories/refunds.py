@@ -7,6 +7,7 @@ from typing import Any
 from mealquest.core.db import transaction
 from mealquest.core.ids import new_id
 from mealquest.core.principal import Principal
+from mealquest.identity import service as identity
 from mealquest.payments import service as payments
 from mealquest.payments.domain import GiftKind
 from mealquest.payments.refund_forms import ReceivablesForm, RefundForm
@@ -35,7 +36,7 @@ def earn(
     expires_at: datetime | None = None,
     voucher_id: str | None = None,
 ) -> str | None:
-    """A campaign gives something for a payment: bonus, silver, or a voucher that is there.
+    """A campaign gives something for a payment: money, "spicy" fragments, a voucher that is there.
 
     Returns the id of the lot, when it is bonus.
     """
@@ -44,10 +45,17 @@ def earn(
         lot_id = make_lot(merchant_id, customer_id, minor, expires_at=expires_at)
     elif kind is GiftKind.SILVER:
         make_silver(merchant_id, customer_id, minor)
+    fragment = "spicy" if kind is GiftKind.FRAGMENT else None
     with transaction(merchant_id) as session:
-        wallets.lock_wallet(session, merchant_id, customer_id)
+        wallet = wallets.lock_wallet(session, merchant_id, customer_id)
         assert payments.may_earn(session, merchant_id, payment_id)
-        earned = Earned(kind, minor, "campaign_1", lot_id=lot_id, voucher_id=voucher_id)
+        if kind is GiftKind.PRINCIPAL:
+            wallets.grant_by_campaign(session, wallet, new_id("hit"), {}, principal=minor)
+        if fragment:
+            identity.add_fragments(session, merchant_id, customer_id, {fragment: minor})
+        earned = Earned(
+            kind, minor, "campaign_1", lot_id=lot_id, voucher_id=voucher_id, fragment=fragment
+        )
         payments.note_gift(session, merchant_id, payment_id, earned)
     return lot_id
 

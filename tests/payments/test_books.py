@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -18,6 +18,7 @@ from mealquest.wallet import service as wallets
 from mealquest.wallet.forms import TopUpForm
 from tests.factories.requests import OWNER, keyed
 from tests.factories.wallet import lots_of, make_voucher, make_wallet, wallet_of
+from tests.payments.histories import some
 
 OPENED = {"principal": 300, "bonus": 100, "silver": 50}
 
@@ -193,12 +194,7 @@ ACTS: st.SearchStrategy[Act] = st.one_of(
 )
 
 
-@settings(
-    deadline=None,
-    derandomize=True,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@some
 @given(st.lists(ACTS, min_size=4, max_size=14))
 def test_the_books_agree_with_the_model_after_any_history(app, acts):
     shop = Shop()

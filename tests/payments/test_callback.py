@@ -14,7 +14,8 @@ from mealquest.core.idempotency import KeyReused
 from mealquest.core.outbox import OutboxEvent
 from mealquest.identity.models import Customer
 from mealquest.payments import service as payments
-from mealquest.payments.models import GatewayRefund, Payment
+from mealquest.payments.forms import PaymentsForm
+from mealquest.payments.models import GatewayRefund, PaidAgain, Payment
 from mealquest.wallet import service as wallets
 from mealquest.wallet.models import LedgerEntry
 from tests.factories.merchants import make_merchant
@@ -29,7 +30,7 @@ from tests.factories.outside import (
     told,
     triple,
 )
-from tests.factories.requests import CLERK, OWNER
+from tests.factories.requests import CLERK, OWNER, customer
 from tests.factories.wallet import (
     lots_of,
     make_fixture_customer,
@@ -50,7 +51,7 @@ def rows(row) -> dict[str, int]:
     with transaction(row.merchant_id) as session:
         return {
             table.__tablename__: session.scalar(select(func.count()).select_from(table)) or 0
-            for table in (LedgerEntry, AuditRow, OutboxEvent, GatewayRefund)
+            for table in (LedgerEntry, AuditRow, OutboxEvent, GatewayRefund, PaidAgain)
         }
 
 
@@ -267,7 +268,25 @@ def test_after_it_is_paid_nothing_changes_any_more(row, order, second):
     view = pay(row, order, 238, status=second, externalTxnId="ext_2")
     assert (view.status, view.external_payment) == ("PAID", first.external_payment)
     assert balances(row.merchant_id) == books
-    assert grown(before, rows(row)) == {"audit_log": 1}  # what was said, and no event
+    again = {"payments_paid_again": 1} if second == "SUCCESS" else {}
+    assert grown(before, rows(row)) == {"audit_log": 1} | again  # what was said, and no event
+
+
+def test_whoever_runs_the_shop_is_told_of_a_payment_that_was_paid_twice(row, order):
+    other = ask(row, 500).payment_txn_id
+    for number in ("ext_1", "ext_1", "ext_2", "ext_2", "ext_3"):  # the last two are other money
+        pay(row, order, 238, externalTxnId=number, callbackId=None)
+
+    def told(by):
+        return payments.payment(row.merchant_id, order, by).paid_again
+
+    assert told(OWNER) == ("ext_2", "ext_3")
+    assert told(customer(row.customer_id)) == ()
+    assert payments.desk(row.merchant_id).attention.paid_again == 1
+    wanted = PaymentsForm.model_validate({"paidAgain": "yes"})
+    listed = payments.listed(row.merchant_id, wanted, OWNER).items
+    assert [one.payment_txn_id for one in listed] == [order]
+    assert payments.payment(row.merchant_id, other, OWNER).paid_again == ()
 
 
 def test_another_failure_changes_nothing(row, order):

@@ -9,13 +9,17 @@ from sqlalchemy import text
 from mealquest.audit.service import AuditStatus, record_alone
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
+from mealquest.core.principal import Role
 from mealquest.payments import service as payments
 from mealquest.payments.forms import PaymentsForm, VerifyForm
 from mealquest.wallet import service as wallet
 from mealquest.wallet.forms import VouchersForm, WalletsForm
+from tests.factories.http import signed_in
 from tests.factories.merchants import make_merchant
+from tests.factories.outside import ask, pay
 from tests.factories.requests import CLERK, OWNER, keyed
-from tests.factories.wallet import make_fixture_customer, make_voucher, make_wallet
+from tests.factories.wallet import make_fixture_customer, make_voucher, make_wallet, wallet_of
+from tests.web.shops import open_shop
 
 ZONE = "Asia/Shanghai"
 
@@ -120,3 +124,18 @@ def test_a_new_shop_has_an_empty_desk(app):
 
     assert (desk.today.count, desk.today.taken, desk.owed.wallets) == (0, 0, 0)
     assert len(desk.hours) == 24
+
+
+def test_the_desk_leads_to_a_payment_that_was_paid_twice(app):
+    shop = open_shop("Alpha", 6)
+    row = wallet_of(shop.merchant_id, shop.customer)
+    asked = ask(row, 5000)
+    for number in ("ext_1", "ext_2"):
+        payable = asked.external_payment.payable_amount
+        pay(row, asked.payment_txn_id, payable, externalTxnId=number, callbackId=None)
+    page = signed_in(app, shop.phones[Role.OWNER], shop.merchant_id)
+
+    assert "1 payment was paid twice outside" in page.get("/console/").text
+    assert asked.payment_txn_id in page.get("/console/payments?paidAgain=yes").text
+    told = page.get(f"/console/payments/{asked.payment_txn_id}").text
+    assert "once more, as ext_2." in told

@@ -13,7 +13,7 @@ from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.principal import Role
 from mealquest.identity import service as identity
-from mealquest.payments.replies import DeskView
+from mealquest.payments.desk_replies import DeskView
 from tests.factories.http import bearer, client_of, staff_token
 from tests.factories.merchants import make_merchant
 from tests.factories.requests import CLERK

@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
@@ -29,6 +29,7 @@ from tests.factories.merchants import make_merchant
 from tests.factories.outside import ask, balances, held, let_time_pass, told
 from tests.factories.requests import CLERK, OWNER, keyed
 from tests.factories.wallet import lots_of, make_voucher, make_wallet
+from tests.payments.histories import some
 
 OPENED = {"principal": 300, "bonus": 100, "silver": 50}
 CUSTOMERS = 2
@@ -392,12 +393,7 @@ ACTS = st.sampled_from([*OFTEN, *GIVEN]).flatmap(
 )
 
 
-@settings(
-    deadline=None,
-    derandomize=True,
-    max_examples=80,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@some
 @given(st.lists(ACTS, min_size=15, max_size=40))
 def test_every_cent_is_where_the_model_says_after_any_history(app, monkeypatch, acts):
     monkeypatch.setattr(gateway, "refund", lambda due: None)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from mealquest.core.db import transaction
+from mealquest.identity import service as identity
 from mealquest.payments import gateway
 from mealquest.payments import service as payments
 from mealquest.payments.domain import GiftKind
@@ -61,7 +62,7 @@ SUMS = st.sampled_from([0, 1, 7, 100, 1234])
 
 
 @settings(
-    max_examples=25,
+    max_examples=22,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -93,6 +94,8 @@ def test_pay_then_refund_in_any_slices(app, policy, held, voucher, outside, cuts
     if earns:
         earn(row, taken.payment_txn_id, GiftKind.BONUS, 40)
         earn(row, taken.payment_txn_id, GiftKind.SILVER, 30)
+        earn(row, taken.payment_txn_id, GiftKind.PRINCIPAL, 20)
+        earn(row, taken.payment_txn_id, GiftKind.FRAGMENT, 3)
 
     done = 0
     for share in [*sorted(cuts), 100]:
@@ -110,7 +113,9 @@ def test_pay_then_refund_in_any_slices(app, policy, held, voucher, outside, cuts
     if earns:
         with transaction(merchant_id) as session:
             gifts = list(session.scalars(select(PaymentGift)))
+            fragments = identity.fragments_of(session, merchant_id, row.customer_id)
         assert [gift.claimed_minor for gift in gifts] == [gift.amount_minor for gift in gifts]
+        assert fragments["spicy"] == 0
 
 
 def test_a_policy_that_changes_between_two_refunds_counts_for_what_is_still_to_come(app):

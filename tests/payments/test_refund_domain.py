@@ -37,14 +37,19 @@ class World:
     silver: int
     lots: dict[str, int]
     gifts: list[Gift]
+    granted: int = 0  # of the principal
+    fragments: Counter[str] = field(default_factory=Counter)
     accounts: Counter[str] = field(default_factory=Counter)
 
     def purse(self) -> Purse:
-        return Purse(self.silver, tuple(FreeLot(name, free) for name, free in self.lots.items()))
+        lots = tuple(FreeLot(name, free) for name, free in self.lots.items())
+        return Purse(self.silver, lots, self.granted, self.fragments)
 
     def refund(self, policy: RefundPolicy, amount: int) -> Plan:
         done = plan(self.paid, self.purse(), self.gifts, policy, amount)
         self.principal += done.to_principal - done.from_principal
+        self.granted -= done.from_granted
+        self.fragments.subtract(done.fragments)
         self.silver += done.parts.silver - done.from_silver
         for use in done.to_lots:
             self.lots[use.lot_id] += use.minor
@@ -67,7 +72,8 @@ class World:
         return in_wallet + self.accounts.total()
 
     def must_be_sound(self) -> None:
-        assert min(self.principal, self.silver, *self.lots.values(), 0) == 0
+        pieces = self.fragments.values()
+        assert min(self.principal, self.granted, self.silver, *self.lots.values(), *pieces, 0) == 0
         assert all(
             0 <= back <= part
             for back, part in zip(flat(self.paid.back), flat(self.paid.parts), strict=True)
@@ -86,17 +92,22 @@ def worlds(draw, gifts: bool = False) -> World:
     if not sum(parts):
         parts[2] = 1
     lots = {name: draw(AMOUNT) for name in from_lots}
-    earned = []
+    earned, paid_in, granted, pieces = [], draw(AMOUNT), 0, Counter()
     if gifts:
         lots["earned"] = draw(AMOUNT)
-        worth = [draw(AMOUNT) for _ in range(3)]
+        granted = draw(AMOUNT)
+        pieces.update({"spicy": draw(st.integers(0, 9))})
+        worth = [draw(AMOUNT) for _ in range(5)]
         earned = [
             Gift("g1", GiftKind.BONUS, worth[0], lot_id="earned"),
             Gift("g2", GiftKind.SILVER, worth[1]),
             Gift("g3", GiftKind.VOUCHER, worth[2], voucher_id="v", returnable=draw(st.booleans())),
+            Gift("g4", GiftKind.PRINCIPAL, worth[3]),
+            Gift("g5", GiftKind.FRAGMENT, worth[4], fragment="spicy"),
+            Gift("g6", GiftKind.FRAGMENT, 2, fragment="spicy"),
         ]
     paid = Paid(Deduction(*parts), NOTHING, from_lots)
-    return World(paid, draw(AMOUNT), draw(AMOUNT), lots, earned)
+    return World(paid, paid_in + granted, draw(AMOUNT), lots, earned, granted, pieces)
 
 
 def slices(world: World, data: st.DataObject) -> list[int]:
@@ -152,24 +163,30 @@ def test_clawback_in_any_slices_takes_back_the_bonus_part_and_no_more(data):
 @given(st.data())
 def test_what_the_payment_earned_goes_back_in_proportion_or_is_owed(data):
     world = data.draw(worlds(gifts=True))
-    before = world.everything()
+    before, pieces = world.everything(), world.fragments["spicy"]
     worth = {gift.id: 0 if gift.returnable else gift.worth for gift in world.gifts}
     for amount in slices(world, data):
         policy = data.draw(st.sampled_from(RefundPolicy))
+        paid_in = world.principal - world.granted
         done = world.refund(policy, amount)
         clawed = done.parts.bonus if policy is RefundPolicy.CLAWBACK else 0
-        assert done.target == clawed + sum(done.claims.values())
+        money = [done.claims[gift.id] for gift in world.gifts if gift.fragment is None]
+        assert done.target == clawed + sum(money)
         assert done.target == (
             done.from_bonus + done.from_silver + done.from_principal + done.receivable
         )
-        assert 0 <= done.from_principal <= done.to_principal
+        assert 0 <= done.from_principal - done.from_granted <= done.to_principal
+        assert 0 <= done.from_granted <= done.claims["g4"]
+        assert world.principal - world.granted >= paid_in  # money of the customer's own
         assert bool(done.withdrawn) == (done.is_last and world.gifts[2].returnable)
         if done.receivable:  # nothing that could have been taken was left
             assert sum(world.lots.values()) == 0
-            assert done.from_principal == done.to_principal
+            assert done.from_principal - done.from_granted == done.to_principal
+            assert world.granted == 0 or done.from_granted == done.claims["g4"]
         world.must_be_sound()
         assert world.everything() == before
     assert {gift.id: gift.claimed for gift in world.gifts} == worth
+    assert world.fragments["spicy"] == max(0, pieces - worth["g5"] - worth["g6"])
 
 
 @many

@@ -15,6 +15,7 @@ from mealquest.payments.errors import ReceivableClosed, ReceivableNotFound, Sett
 from mealquest.payments.refund_forms import ReceivablesForm, SettleForm
 from mealquest.tenancy.domain import RefundPolicy
 from mealquest.wallet import service as wallets
+from mealquest.wallet.forms import TopUpForm
 from mealquest.wallet.service import LedgerForm
 from tests.factories.merchants import make_merchant
 from tests.factories.outside import ask, balances, triple
@@ -99,6 +100,73 @@ def test_a_voucher_that_was_paid_for_in_part_and_comes_back_is_paid_for_and_kept
     claimed.append(view.clawback.reclaim_target)
     assert (claimed, view.gifts.withdrawn_vouchers) == ([3, 3], ())
     assert vouchers_of(row.merchant_id, row.customer_id) == {gift: "ACTIVE"}
+
+
+def test_granted_principal_goes_back_in_proportion_and_money_paid_in_stays(row):
+    payment = ask(row, 50).payment_txn_id
+    earn(row, payment, GiftKind.PRINCIPAL, 500)
+
+    view = give_back(row, payment, 20)
+
+    assert (view.clawback.reclaim_target, view.clawback.from_principal) == (2, 2)
+    assert (view.gifts.from_granted, view.gifts.receivable) == (2, 0)
+    assert triple(row) == (5_000 + 500 + 2_000 - 200, 0, 0)
+    give_back(row, payment, 30)
+    assert triple(row) == (10_000, 0, 0)
+    assert "merchant:gifts" not in balances(row.merchant_id)
+
+
+def test_granted_principal_that_is_spent_is_not_taken_from_what_is_paid_in_later(app):
+    """Nothing of the payment comes back as principal, so what cannot be taken is owed."""
+    row = make_wallet(make_merchant(refund_policy=RefundPolicy.RESTORE), principal=0)
+    voucher = make_voucher(row.merchant_id, row.customer_id, value=1_000)
+    payment = ask(row, 10, voucher_id=voucher).payment_txn_id
+    earn(row, payment, GiftKind.PRINCIPAL, 500)
+    ask(row, 4)  # spends most of the gift
+    form = TopUpForm(user_id=row.customer_id, amount=Decimal(100), method="CASH")
+    wallets.top_up(row.merchant_id, form, CLERK, keyed(form, "k"))
+
+    view = give_back(row, payment, 10)
+
+    assert (view.gifts.from_granted, view.gifts.receivable) == (1, 4)
+    assert view.clawback.from_principal == 1
+    assert triple(row) == (10_000, 0, 0)
+    with transaction(row.merchant_id) as session:
+        wallet = wallets.read_wallet(session, row.merchant_id, row.customer_id)
+        assert wallets.granted_principal(session, wallet) == 0
+
+
+def test_what_was_paid_in_is_spent_before_what_was_granted(row):
+    payment = ask(row, 50).payment_txn_id
+    earn(row, payment, GiftKind.PRINCIPAL, 500)
+    ask(row, 50)
+    assert give_back(row, payment, 50).gifts.from_granted == 5
+    assert triple(row) == (5_000, 0, 0)
+
+
+def test_granted_principal_that_is_held_is_not_taken(row):
+    payment = ask(row, 50).payment_txn_id
+    earn(row, payment, GiftKind.PRINCIPAL, 500)
+    ask(row, 100)  # holds all there is, and waits for the rest
+    view = give_back(row, payment, 50)
+    assert (view.gifts.from_granted, view.clawback.from_principal) == (0, 5)
+    assert triple(row) == (5_500 + 5_000 - 500, 0, 0)
+
+
+def test_fragments_go_back_down_to_none_and_are_owed_to_nobody(row):
+    payment = ask(row, 50).payment_txn_id
+    earn(row, payment, GiftKind.FRAGMENT, 5)
+    view = give_back(row, payment, 20)
+    assert (view.gifts.fragments, view.clawback.reclaim_target) == ({"spicy": 2}, 0)
+    with transaction(row.merchant_id) as session:
+        identity.add_fragments(session, row.merchant_id, row.customer_id, {"spicy": -2})
+
+    view = give_back(row, payment, 30)
+
+    assert (view.gifts.fragments, view.gifts.receivable) == ({"spicy": 1}, 0)
+    with transaction(row.merchant_id) as session:
+        left = identity.fragments_of(session, row.merchant_id, row.customer_id)
+    assert left["spicy"] == 0
 
 
 def test_a_payment_that_was_refunded_in_full_earns_nothing_more(row):
