@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
 
@@ -120,9 +120,22 @@ _ADD_FRAGMENTS = text(
 def add_fragments(
     session: Session, merchant_id: str, customer_id: str, more: dict[str, int]
 ) -> None:
-    """Give a customer who is there fragments, by their kind. Take the wallet's lock first."""
+    """Give a customer who is there fragments, by kind; below zero takes what `fragments_of` has.
+
+    Take the wallet's lock first.
+    """
     values = {"merchant": merchant_id, "customer": customer_id, "more": more}
     session.execute(_ADD_FRAGMENTS, values)
+
+
+def fragments_of(session: Session, merchant_id: str, customer_id: str) -> dict[str, int]:
+    """Pieces by kind; nobody changes them under the wallet's lock. Who has left has none."""
+    kept = session.scalar(
+        select(Customer.fragments).where(
+            Customer.merchant_id == merchant_id, Customer.id == customer_id
+        )
+    )
+    return {kind: int(count) for kind, count in (kept or {}).items()}
 
 
 def customers(merchant_id: str, form: CustomersForm) -> CustomersPage:

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
+from calendar import isleap
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 
@@ -158,6 +159,21 @@ def keeps_an_owner(owners: Iterable[Owner], leaving: str, *, acting: str) -> boo
     could_sign_in = any(one.can_sign_in for one in owners if one.id == leaving)
     others = [one for one in owners if one.id != leaving]
     return any(one.can_sign_in or one.id == acting or not could_sign_in for one in others)
+
+
+def birthdays_on(day: date) -> list[str]:
+    """Who celebrates on that day, as `MM-DD`: those of 29 February on the 28th in other years."""
+    if (day.month, day.day) == (2, 28) and not isleap(day.year):
+        return ["02-28", "02-29"]
+    return [f"{day:%m-%d}"]
+
+
+def is_month_day(text: str) -> bool:
+    """Whether it is a day of some year, as `MM-DD`."""
+    try:
+        return f"{date.fromisoformat(f'2000-{text}'):%m-%d}" == text
+    except ValueError:
+        return False
 
 
 def anonymous_name(customer_id: str) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from mealquest.core import messages
 from mealquest.core.crypto import CannotDecrypt
 from mealquest.identity import names, phones, queries
+from mealquest.identity.birthdays import birthday_of, forget_birthday
 from mealquest.identity.errors import UserNotFound
 from mealquest.identity.models import Customer, PhoneCode
 from mealquest.identity.personal import destroy_key, personal_key
@@ -21,11 +22,12 @@ from mealquest.identity.social import forget_identities
 class PersonalTexts:
     display_name: str
     phone: str | None
+    birthday: str | None  # MM-DD
     created_at: datetime
 
 
 def personal_texts(session: Session, merchant_id: str, customer_id: str) -> PersonalTexts:
-    """Name and phone in clear, for the person they are about. UserNotFound: they are gone."""
+    """Name, phone and birthday in clear, for their owner. UserNotFound: they are gone."""
     row = session.execute(
         names.with_keys(select(Customer.phone, Customer.created_at, *names.COLUMNS)).where(
             Customer.merchant_id == merchant_id,
@@ -38,7 +40,8 @@ def personal_texts(session: Session, merchant_id: str, customer_id: str) -> Pers
     name = names.name_of(merchant_id, customer_id, row)
     is_sealed = row.sealed_name is not None
     phone = _phone(session, merchant_id, customer_id, row.phone, is_sealed=is_sealed)
-    return PersonalTexts(name, phone, row.created_at)
+    birthday = birthday_of(session, merchant_id, customer_id)
+    return PersonalTexts(name, phone, birthday, row.created_at)
 
 
 def erased_since(
@@ -91,6 +94,7 @@ def erase_customer(
     session.expire(customer)
     destroy_key(session, merchant_id, customer_id)
     names.forget_terms(session, merchant_id, customer_id)
+    forget_birthday(session, merchant_id, customer_id)
     forget_identities(session, merchant_id, customer_id)
     if phone:
         _forget_phone(session, phone)

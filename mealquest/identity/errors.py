@@ -17,6 +17,15 @@ class UserNotFound(NotFound):
         super().__init__("user not found")
 
 
+class UserScopeDenied(Forbidden):
+    """A customer asked for what is somebody else's."""
+
+    code = "USER_SCOPE_DENIED"
+
+    def __init__(self) -> None:
+        super().__init__("user scope denied")
+
+
 class StaffNotFound(NotFound):
     code = "STAFF_NOT_FOUND"
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints, model_v
 from mealquest.core.paging import ListForm, OptionalDay, OptionalOrder, OptionalText, Order
 from mealquest.core.principal import MERCHANT, Role
 from mealquest.core.wire import Flag, Input, Key, Line, Phone, Str, refuse
+from mealquest.identity.domain import is_month_day
 from mealquest.tenancy.service import tidy_merchant_id
 
 _CODE = re.compile(r"\d{6}", re.ASCII)
@@ -32,6 +33,14 @@ def _staff_role(value: Any) -> Role:
     return Role(value.strip().upper())
 
 
+def _birthday(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or not is_month_day(value):
+        raise refuse("birthday format invalid")
+    return value
+
+
 def _blank_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
@@ -40,6 +49,7 @@ def _blank_is_none(value: Any) -> Any:
 TidyMerchantId = Annotated[str | None, BeforeValidator(tidy_merchant_id)]
 PhoneCodeText = Annotated[str, BeforeValidator(_code)]
 OptionalLine = Annotated[Line, AfterValidator(_or_none)] | None
+Birthday = Annotated[str | None, BeforeValidator(_birthday)]
 StaffRole = Annotated[Role, BeforeValidator(_staff_role)]
 StaffName = Annotated[Str, StringConstraints(max_length=64)]
 
@@ -76,6 +86,24 @@ class CustomersForm(ListForm):
     from_day: OptionalDay = None
     to_day: OptionalDay = None
     order: OptionalOrder = Order.NEWEST
+
+
+class BirthdayForm(Input):
+    """`birthday`: MM-DD; null or nothing takes it back. A page sends `month` and `day`."""
+
+    birthday: Birthday
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_month_and_day(cls, sent: dict[str, Any]) -> dict[str, Any]:
+        month, day = sent.get("month"), sent.get("day")
+        if "birthday" in sent or not (isinstance(month, str) and isinstance(day, str)):
+            return sent
+        return sent | {"birthday": f"{month}-{day}" if month or day else ""}
+
+
+class CustomerBirthdayForm(BirthdayForm):
+    user_id: Key
 
 
 class ResolveForm(_WrongWhenAbsent):

@@ -124,6 +124,29 @@ class CustomerNameTerm(TenantRow):
     customer_id: Mapped[str] = mapped_column(primary_key=True)
 
 
+class CustomerBirthday(TenantRow):
+    """Month and day of a customer's birthday, as far as one is known.
+
+    The marks are keyed hashes by which the day's and the month's are found; there are only 366
+    days, so with the key they are tried out at once. The row goes with the customer.
+    """
+
+    __tablename__ = "customer_birthdays"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["merchant_id", "customer_id"], ["customers.merchant_id", "customers.id"]
+        ),
+        Index(None, "merchant_id", "day_mark", "customer_id"),
+        Index(None, "merchant_id", "month_mark", "customer_id"),
+    )
+
+    customer_id: Mapped[str] = mapped_column(primary_key=True)
+    day_sealed: Mapped[str]  # "MM-DD" under the personal key
+    day_mark: Mapped[int]
+    month_mark: Mapped[int]
+    set_at: Mapped[datetime] = stamp()
+
+
 class SocialIdentity(TenantRow):
     """Leads from what a provider calls a person to one customer of the merchant.
 

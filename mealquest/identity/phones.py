@@ -56,8 +56,16 @@ def opened_customer_phone(merchant_id: str, sealed: str) -> str:
 
 def term_hash(merchant_id: str, term: str) -> int:
     """64 bits that tell one part of a name from others, at one merchant."""
-    mark = keyed_hash(_lookup_key(), f"name:{merchant_id}:{term}")[:16]
-    return int.from_bytes(bytes.fromhex(mark), signed=True)
+    return _bits(f"name:{merchant_id}:{term}")
+
+
+def birthday_mark(merchant_id: str, text: str) -> int:
+    """64 bits that stand for a day (`MM-DD`) or a month (`MM`), at one merchant."""
+    return _bits(f"birthday:{merchant_id}:{text}")
+
+
+def _bits(text: str) -> int:
+    return int.from_bytes(bytes.fromhex(keyed_hash(_lookup_key(), text)[:16]), signed=True)
 
 
 def _lookup_key() -> bytes:

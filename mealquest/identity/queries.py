@@ -191,6 +191,16 @@ def lock_code(session: Session, phone_hash: str) -> tuple[PendingCode, datetime]
 # --- customers ----------------------------------------------------------------------------
 
 
+def tags_of_all(session: Session, merchant_id: str) -> dict[str, list[str]]:
+    """The tags of every customer who has some."""
+    rows = session.execute(
+        select(Customer.id, Customer.tags).where(
+            Customer.merchant_id == merchant_id, func.cardinality(Customer.tags) > 0
+        )
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def customer_facts(
     session: Session, merchant_id: str, user_id: str, *, also_deleted: bool = False
 ) -> CustomerFacts | None:

@@ -60,6 +60,21 @@ class CustomerView(View):
     created_at: Timestamp
 
 
+class OwnProfileView(View):
+    """What the shop knows about a customer, for themselves; `birthday` as MM-DD."""
+
+    merchant_id: str
+    user_id: str
+    display_name: str
+    phone_masked: str | None
+    birthday: str | None
+
+
+class BirthdayView(View):
+    user_id: str
+    birthday: str | None  # MM-DD
+
+
 class CustomersPage(Page):
     merchant_id: str
     items: list[CustomerView]

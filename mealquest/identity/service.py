@@ -3,6 +3,14 @@
 One module per use case; other features import them from here.
 """
 
+from mealquest.identity.birthdays import (
+    birthday_of,
+    born_in,
+    born_on,
+    own_profile,
+    set_birthday,
+    set_own_birthday,
+)
 from mealquest.identity.codes import purge_codes, request_code
 from mealquest.identity.customer_codes import (
     CODE_TRIES,
@@ -16,6 +24,7 @@ from mealquest.identity.customers import (
     create_customer,
     customer_facts,
     find_or_create_customer,
+    fragments_of,
     rename_customer,
 )
 from mealquest.identity.demo import DEMO_NAMES, DEMO_PEOPLE, DEMO_STAFF, DemoPerson, demo_people
@@ -23,6 +32,7 @@ from mealquest.identity.domain import (
     APPLICANT_LIFE,
     TOKEN_LIFE,
     anonymous_user_id,
+    birthdays_on,
     digits_of,
     masked,
     named_user_id,
@@ -45,13 +55,14 @@ from mealquest.identity.errors import (
     StaffPhoneTaken,
     UserExists,
     UserNotFound,
+    UserScopeDenied,
 )
 from mealquest.identity.forms import CustomersForm
 from mealquest.identity.gateway import send_sms
 from mealquest.identity.joined import customers, every_customer
 from mealquest.identity.names import ShownCustomer, cancelled_among, shown_customers
 from mealquest.identity.personal import PersonalKey, personal_key, personal_keys, wrap_again
-from mealquest.identity.queries import CustomerFacts, Named, all_staff, people
+from mealquest.identity.queries import CustomerFacts, Named, all_staff, people, tags_of_all
 from mealquest.identity.replies import (
     CodeRequestedView,
     CustomerCodeView,
@@ -80,7 +91,9 @@ from mealquest.identity.social import forget_identities, identities_of, sign_in_
 from mealquest.identity.social_queries import Linked
 from mealquest.identity.staff import (
     add_staff,
+    has_customers,
     principal_of,
+    remove_all_staff,
     remove_staff,
     sign_out,
     staff_principal,
@@ -136,11 +149,16 @@ __all__ = [
     "TokenExpired",
     "UserExists",
     "UserNotFound",
+    "UserScopeDenied",
     "add_fragments",
     "add_staff",
     "all_staff",
     "anonymous_user_id",
     "begins_as_code",
+    "birthday_of",
+    "birthdays_on",
+    "born_in",
+    "born_on",
     "cancelled_among",
     "change_staff",
     "create_customer",
@@ -154,6 +172,8 @@ __all__ = [
     "every_customer",
     "find_or_create_customer",
     "forget_identities",
+    "fragments_of",
+    "has_customers",
     "identities_of",
     "invite",
     "let_go",
@@ -162,6 +182,7 @@ __all__ = [
     "mint",
     "named_user_id",
     "own_code",
+    "own_profile",
     "parse_code",
     "people",
     "personal_key",
@@ -172,6 +193,7 @@ __all__ = [
     "purge_codes",
     "purge_sessions",
     "read_token",
+    "remove_all_staff",
     "remove_staff",
     "rename_customer",
     "request_code",
@@ -179,6 +201,8 @@ __all__ = [
     "seal_customers",
     "send_sms",
     "sessions_of",
+    "set_birthday",
+    "set_own_birthday",
     "shown_customers",
     "sign_in",
     "sign_in_customer",
@@ -186,6 +210,7 @@ __all__ = [
     "staff_principal",
     "standing",
     "start_session",
+    "tags_of_all",
     "team",
     "team_member",
     "works_at",

@@ -138,6 +138,21 @@ def remove_staff(session: Session, merchant_id: str, staff_id: str) -> None:
     unbind_phone(session, merchant_id, staff_id)
 
 
+def remove_all_staff(session: Session, merchant_id: str) -> None:
+    """Let everybody go, as a shop closes."""
+    ids = session.scalars(
+        select(Staff.id).where(Staff.merchant_id == merchant_id, Staff.removed_at.is_(None))
+    ).all()
+    for staff_id in ids:
+        remove_staff(session, merchant_id, staff_id)
+
+
+def has_customers(session: Session, merchant_id: str) -> bool:
+    """Whether a merchant has, or ever had, a customer."""
+    query = select(Customer.id).where(Customer.merchant_id == merchant_id).limit(1)
+    return session.scalar(query) is not None
+
+
 def unbind_phone(session: Session, merchant_id: str, staff_id: str) -> None:
     """From now on no phone signs the person in."""
     session.execute(

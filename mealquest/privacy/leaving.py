@@ -22,6 +22,7 @@ from mealquest.payments import service as payments
 from mealquest.privacy import queries
 from mealquest.privacy.replies import CancelledView, DeletedView, LeavingView
 from mealquest.realtime import service as realtime
+from mealquest.strategy import service as strategy
 from mealquest.tenancy.service import Operation
 from mealquest.wallet import service as wallets
 from mealquest.wallet.service import VoucherStatus
@@ -30,6 +31,7 @@ from mealquest.wallet.service import VoucherStatus
 FORGET: tuple[Callable[[Session, str, str], None], ...] = (
     invoices.forget,
     campaigns.forget_customer,
+    strategy.forget_customer,
     realtime.forget_customer,
     outbox.forget_customer,
     idempotency.erase_answers,

@@ -17,6 +17,7 @@ def person_of(merchant_id: str, customer_id: str) -> dict[str, Any]:
         "uid": customer_id,
         "displayName": texts.display_name,
         "phone": texts.phone,
+        "birthday": texts.birthday,
         "createdAt": iso_millis(texts.created_at),
         **{name: held[name] for name in ("tags", "fragments", "currency", "wallet", "vouchers")},
     }

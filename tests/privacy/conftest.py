@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from mealquest.campaigns.queries import add_exposures
 from mealquest.core.db import transaction
 from mealquest.core.idempotency import KeyedRequest, request_hash
 from mealquest.core.principal import Principal, Role
@@ -49,6 +50,7 @@ def full_customer(merchant_id: str) -> Guest:
     """Topped up, paid, refunded, invoiced, signed in by WeChat, with a payment that waits."""
     form = CustomerForm(phone=PHONE, display_name=NAME)
     made, _ = identity.find_or_create_customer(merchant_id, form, OWNER)
+    identity.set_birthday(merchant_id, made.uid, "05-12", OWNER)
     row = make_wallet(merchant_id, made.uid, principal=5_000, bonus=600, silver=70)
     paid_in = TopUpForm(user_id=made.uid, amount=Decimal(50), method="CASH", note=NOTE)
     request = KeyedRequest("staff:x", "top-ups", "k-top-up", request_hash(paid_in), made.uid)
@@ -75,10 +77,19 @@ def full_customer(merchant_id: str) -> Guest:
         )
     other = ask(row, 500, "k-late")
     pay(row, other.payment_txn_id, other.external_payment.payable_amount)
+    pay(
+        row,
+        other.payment_txn_id,
+        other.external_payment.payable_amount,
+        externalTxnId="ext_again",
+        callbackId=None,
+    )
     give_back(row, other.payment_txn_id, 10)
     make_receivable(merchant_id, made.uid)
     story = {"type": "STORY_CARD", "story": STORY}
-    make_campaign(merchant_id, story, ("note", "neq", "x"), event="VISIT")
+    told = make_campaign(merchant_id, story, ("note", "neq", "x"), event="VISIT")
+    with transaction(merchant_id) as session:
+        add_exposures(session, merchant_id, made.uid, {told: False})
     trigger(row, "VISIT", note=f"{NAME} with {PHONE}")
     payable = waiting.external_payment.payable_amount
     return Guest(merchant_id, made.uid, waiting.payment_txn_id, payable)
