@@ -123,10 +123,12 @@ class VerifyOrderForm(Input):
 
 
 class DeskForm(Input):
-    """What the clerk's page may be opened with."""
+    """What the clerk's page may be opened with; `query` looks for the customer to be rewarded."""
 
     partner_id: OptionalText = None
     order_id: OptionalText = None
+    user_id: OptionalText = None
+    query: OptionalText = None
 
 
 class OrderPathForm(Input):

@@ -10,7 +10,7 @@ from mealquest.core.money import Currency
 from mealquest.core.paging import EXPORT_BATCH, Keyset, batches, cut, span_of_days
 from mealquest.suppliers import queries
 from mealquest.suppliers.errors import OrderNotFound
-from mealquest.suppliers.forms import OrderPathForm, OrdersListForm, Use
+from mealquest.suppliers.forms import DeskForm, OrderPathForm, OrdersListForm, Use
 from mealquest.suppliers.models import PartnerOrder
 from mealquest.suppliers.queries import Pair, Wanted
 from mealquest.suppliers.replies import (
@@ -24,19 +24,21 @@ from mealquest.suppliers.replies import (
     major,
     order_values,
 )
+from mealquest.suppliers.shown_by import shown_by
 from mealquest.tenancy import service as tenancy
 
 HUNDRED, TENTH = Decimal(100), Decimal("0.1")
 
 
-def desk(merchant_id: str) -> DeskView:
+def desk(merchant_id: str, form: DeskForm) -> DeskView:
     """What the clerk's page needs before anything is asked."""
+    who = shown_by(merchant_id, form)
     with transaction(merchant_id) as session:
         currency = tenancy.settings_of(session, merchant_id).currency
         found = queries.partners(session, merchant_id)
         differences = queries.differences(session, merchant_id)
     partners = [PartnerView.of(partner, currency) for partner in found]
-    return DeskView(partners=partners, currency=currency, differences=differences)
+    return DeskView(partners=partners, currency=currency, differences=differences, shown_by=who)
 
 
 def listed(merchant_id: str, form: OrdersListForm) -> PartnerOrdersPage:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from mealquest.core.money import Currency, Money
 from mealquest.core.wire import Amount, Page, Timestamp, View
+from mealquest.identity.service import CustomerView
 from mealquest.suppliers.domain import Amounts, HistoryKind, Match, OrderStatus, Reason
 from mealquest.suppliers.models import Partner, PartnerOrder
 
@@ -161,12 +162,22 @@ class PartnerKeyView(PartnerView):
     key: str
 
 
+class ShownBy(View):
+    """Who shows an order, if somebody is to be rewarded: one customer, or those to choose from."""
+
+    customer: CustomerView | None = None
+    query: str = ""
+    found: list[CustomerView] = Field(default_factory=list)
+    code_problem: str | None = None
+
+
 class DeskView(View):
     """The clerk's page: the partners there are, and what is filled in already."""
 
     partners: list[PartnerView]
     currency: Currency
     differences: int = Field(0, exclude=True)
+    shown_by: ShownBy = Field(default_factory=ShownBy, exclude=True)
 
 
 class ImportLine(View):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from mealquest.core.principal import MANAGEMENT, MERCHANT, Role
 from mealquest.core.spreadsheet import local
+from mealquest.identity import service as identity
 from mealquest.suppliers import service
 from mealquest.suppliers.forms import (
     DeliveryForm,
@@ -31,10 +32,11 @@ from mealquest.suppliers.replies import (
 from mealquest.tenancy.service import Operation
 from mealquest.web import credentials, lists, people
 from mealquest.web.credentials import Credential, Machine
-from mealquest.web.frame import Call, Feature, Scope
+from mealquest.web.frame import Call, Feature, Reply, Scope
 from mealquest.web.lists import Listing
 from mealquest.web.look import translate as _
 from mealquest.web.look import zone
+from mealquest.web.throttle import Throttle
 
 feature = Feature("suppliers")
 PARTNER_TOO = MANAGEMENT | {Role.PARTNER}
@@ -64,10 +66,30 @@ def _key_or_person() -> Credential | None:
     return Credential(machine=machine)
 
 
-@feature.get(page="/console/suppliers", roles=MERCHANT, template="suppliers/desk")
-def desk(call: Call, form: DeskForm) -> DeskView:
+def _who_tries_a_code(form: DeskForm) -> str | None:
+    """Counted by whoever acts, and only when a whole code was scanned or typed."""
+    return people.caller() if form.query and identity.parse_code(form.query) else None
+
+
+@feature.get(
+    page="/console/suppliers",
+    roles=MERCHANT,
+    template="suppliers/desk",
+    throttles=(Throttle(*identity.CODE_TRIES, _who_tries_a_code),),
+)
+def desk(call: Call, form: DeskForm) -> DeskView | Reply:
     """The clerk's page: which order somebody shows, and at which partner it was paid."""
-    return service.desk(call.merchant_id)
+    view = service.desk(call.merchant_id, form)
+    who = view.shown_by
+    if len(who.found) != 1:
+        return view
+    named = url_for(
+        "suppliers.desk.page",
+        partnerId=form.partner_id,
+        orderId=form.order_id,
+        userId=who.found[0].uid,
+    )
+    return Reply(view, see_other=named)
 
 
 @feature.post(

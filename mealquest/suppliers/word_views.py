@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from mealquest.core.money import Currency
 from mealquest.core.principal import BOOTSTRAP
+from mealquest.suppliers import service
 from mealquest.suppliers.domain import HistoryKind, Match, OrderStatus, Reason
 from mealquest.suppliers.replies import HistoryView, VerifyOrderView
 from mealquest.web.frame import Feature
-from mealquest.web.look import moment, money
+from mealquest.web.look import moment, money, principal
 from mealquest.web.look import translate as _
 
 feature = Feature("supplier_words")  # no routes, words only
@@ -27,6 +28,14 @@ class Answer(NamedTuple):
     tone: str
     title: str
     text: str
+
+
+@feature.word
+def partner_names() -> dict[str, str]:
+    """Names of the merchant's partners by their ids."""
+    who = principal()
+    found = service.partners(who.merchant_id).items if who and who.merchant_id else []
+    return {partner.partner_id: partner.name for partner in found}
 
 
 @feature.word

@@ -7,8 +7,10 @@ import pytest
 from mealquest.core.db import transaction
 from mealquest.core.principal import Role
 from mealquest.core.settings import Profile
+from mealquest.identity import service as identity
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import TenantPolicy
+from tests.factories.customers import make_customer
 from tests.factories.http import assert_problem, bearer, client_of, minted, signed_in
 from tests.factories.rows import ABOUT_REQUESTS, digest
 from tests.suppliers.shops import add_partner, paid, seen, take
@@ -253,3 +255,21 @@ def test_a_refused_amount_stands_in_its_own_form(app, shop):
     assert page.text.count('id="field-amount"') == 1
     assert 'value="-3"' in page.text
     assert "#field-amount" in page.text
+
+
+def test_whoever_shows_an_order_is_found_as_at_the_counter_and_named_with_it(app, shop):
+    page = signed_in(app, shop.phones[Role.CLERK], shop.merchant_id)
+    add_partner(shop.merchant_id)
+    make_customer(shop.merchant_id, display_name="Alpha Second")
+    many = page.get("/console/suppliers?query=Alpha").text
+    assert many.count("userId=") >= 2
+    by_phone = page.get(f"/console/suppliers?orderId=o-7&query={shop.customer_phone[-4:]}")
+    assert by_phone.status_code == 303
+    assert f"userId={shop.customer}" in by_phone.location
+    code = identity.own_code(shop.merchant_id, shop.customer).code
+    assert f"userId={shop.customer}" in page.get(f"/console/suppliers?query={code}").location
+    chosen = page.get(by_phone.location).text
+    assert f'name="userId" value="{shop.customer}"' in chosen
+    assert 'value="o-7"' in chosen
+    nobody = page.get("/console/suppliers?userId=u_of_nobody&query=").text
+    assert 'name="userId"' not in nobody
