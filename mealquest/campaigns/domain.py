@@ -62,6 +62,10 @@ class Verdict(StrEnum):
     FAULTY = "FAULTY"  # its action cannot be carried out
 
 
+# What stands at the end of all conditions and limits: only the lot is between them.
+EXPOSED = frozenset({Verdict.HIT, Verdict.HELD_OUT})
+
+
 class Stopped(StrEnum):
     """Why a campaign paused itself."""
 

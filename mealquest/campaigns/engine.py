@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from mealquest.campaigns import granting, queries, switching
 from mealquest.campaigns.actions import Give, gives
 from mealquest.campaigns.domain import (
+    EXPOSED,
     STOPS,
     Campaign,
     Decision,
@@ -86,6 +87,7 @@ def run(session: Session, merchant_id: str, occasion: Occasion) -> TriggerView |
     decisions = _decide(session, merchant, rows, occasion, context, plan)
     view = _give(session, merchant, wallet, occasion, trigger_id, rows, decisions, plan)
     _stop(session, merchant_id, rows, decisions, plan)
+    _note_exposures(session, merchant_id, occasion, rows, decisions)
     queries.set_decisions(session, merchant_id, trigger_id, _compact(decisions))
     return view
 
@@ -161,11 +163,12 @@ def _decide(
 
 
 def _unless(decision: Decision, plan: _Plan, earns: bool) -> Decision:
-    """A hit that is none, because its payment earns nothing any more.
+    """A hit that is none, because its payment earns nothing any more; a customer who is held out is
+    treated alike, so that both sides of the lot stay comparable.
 
     What turned active between the first look and the locks has to wait for the next event.
     """
-    if not decision.hit:
+    if decision.verdict not in EXPOSED:
         return decision
     if decision.campaign_id not in plan.gives:
         return Decision(decision.campaign_id, Verdict.NOT_ACTIVE)
@@ -276,6 +279,24 @@ def _stop(
             why = Stopped.MONEY_CAP
         if why:
             switching.stop(session, merchant_id, campaign.id, why)
+
+
+def _note_exposures(
+    session: Session,
+    merchant_id: str,
+    occasion: Occasion,
+    rows: Sequence[CampaignRow],
+    decisions: Sequence[Decision],
+) -> None:
+    """Who met a campaign with a holdout, and on which side of the lot; by hand there is no lot."""
+    drawn = {row.id for row in rows if row.holdout_percent}
+    sides = {
+        d.campaign_id: d.verdict is Verdict.HELD_OUT
+        for d in decisions
+        if d.verdict in EXPOSED and d.campaign_id in drawn
+    }
+    if sides and not occasion.is_manual:
+        queries.add_exposures(session, merchant_id, occasion.customer_id, sides)
 
 
 def _compact(decisions: Sequence[Decision]) -> dict[str, Any]:

@@ -8,7 +8,7 @@
 | a partner's order counts | PARTNER_ORDER_VERIFIED | partnerOrderVerified, partnerOrderAmount |
 | a refund | REFUND | refundAmount, totalRefunded |
 
-Amounts are in major units. `inactivity` adds USER_INACTIVE.
+Amounts are in major units. `inactivity` adds USER_INACTIVE, `birthdays` BIRTHDAY.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -10,6 +10,7 @@ from mealquest.campaigns.domain import CampaignStatus
 from mealquest.core.paging import ListForm, OptionalDay, OptionalText
 from mealquest.core.wire import Flag, Input, Key, Str, refuse
 from mealquest.tenancy.service import MerchantId
+from mealquest.wallet.service import VoucherState
 
 SKU, TTL_MINUTES, VOUCHER_VALUE, MAX_QTY = "sku_hot_soup", 30, 15, 30
 LEAST_TTL, MOST = 5, 1_000_000
@@ -112,15 +113,18 @@ def _upper(value: Any) -> Any:
 
 
 class CampaignsForm(ListForm):
-    """Filters of the list: a state, an event, and how a name or an id begins."""
+    """Filters of the list: a state, an event, and how a name or an id begins.
 
-    status: Annotated[CampaignStatus | None, BeforeValidator(_upper)] = None
+    ENDED: whose time is over, and which are not put away; ACTIVE leaves those out.
+    """
+
+    status: Annotated[CampaignStatus | Literal["ENDED"] | None, BeforeValidator(_upper)] = None
     event: OptionalText = None
     query: OptionalText = None
 
 
 class DecisionsForm(ListForm):
-    """`outcome`: HIT or MISS; the days are the merchant's."""
+    """`outcome`: HIT, MISS (whatever was no hit) or HELD_OUT; the days are the merchant's."""
 
     campaign_id: Key
     outcome: Annotated[Str | None, BeforeValidator(_upper)] = None
@@ -130,6 +134,18 @@ class DecisionsForm(ListForm):
 
     @model_validator(mode="after")
     def _known_outcome(self) -> "DecisionsForm":
-        if self.outcome not in (None, "HIT", "MISS"):
+        if self.outcome not in (None, "HIT", "MISS", "HELD_OUT"):
             raise refuse("outcome is not one of the allowed values")
         return self
+
+
+class HitsForm(ListForm):
+    """`by`: HAND of what somebody triggered, EVENT of what came by itself. `voucher`: hits that
+    gave one which is in this state now. The days are the merchant's."""
+
+    campaign_id: Key
+    by: Annotated[Literal["HAND", "EVENT"] | None, BeforeValidator(_upper)] = None
+    voucher: Annotated[VoucherState | None, BeforeValidator(_upper)] = None
+    user_id: OptionalText = None
+    from_day: OptionalDay = None
+    to_day: OptionalDay = None

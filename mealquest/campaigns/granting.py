@@ -45,7 +45,7 @@ class Given:
 
 def give(session: Session, wallet: LockedWallet, hit: Hit, now: datetime) -> Given:
     """Give all of one hit under the wallet's lock. What a payment earned is noted beside it, so
-    that its refund takes it back: bonus, silver and vouchers; principal and fragments stay."""
+    that its refund takes it back."""
     given = Given()
     _money(session, wallet, hit, now, given)
     _vouchers(session, wallet, hit, now, given)
@@ -130,6 +130,10 @@ def _earned(hit: Hit, given: Given) -> list[Earned]:
             found.append(Earned(GiftKind.VOUCHER, give.cost_minor, hit.id, voucher_id=voucher))
         elif give.type is ActionType.GRANT_SILVER and give.minor:
             found.append(Earned(GiftKind.SILVER, give.minor, hit.id))
+        elif give.type is ActionType.GRANT_PRINCIPAL and give.minor:
+            found.append(Earned(GiftKind.PRINCIPAL, give.minor, hit.id))
+        elif give.count:
+            found.append(Earned(GiftKind.FRAGMENT, give.count, hit.id, fragment=give.fragment))
     return found
 
 

@@ -1,13 +1,12 @@
 """USER_INACTIVE: somebody has not ordered for as many days as a campaign waits for.
 
-Looked for every hour; each customer reaches each number of days once after an order. Birthdays are
-not known of anybody, so there is no BIRTHDAY by itself.
+Looked for every hour; each customer reaches each number of days once after an order.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Select, select
@@ -61,7 +60,7 @@ def _waiting() -> Select[str]:
 def _look(merchant_id: str, give_up: float) -> int:
     now = utc_now()
     with transaction(merchant_id) as session:
-        waits = _days(queries.listening(session, merchant_id, EVENT, now))
+        waits = days_of(queries.listening(session, merchant_id, EVENT, now))
     done = 0
     for days in waits:
         until, after = now - timedelta(days=days), ""
@@ -78,26 +77,28 @@ def _look(merchant_id: str, give_up: float) -> int:
     return done
 
 
-def _days(rows: Iterable[CampaignRow]) -> list[int]:
+def days_of(rows: Iterable[CampaignRow]) -> list[int]:
     """How many days the active campaigns wait for."""
-    found = set()
-    for row in rows:
-        if row.status is CampaignStatus.ACTIVE:
-            named = {
-                int(days)
-                for condition in row.conditions
-                if condition["field"] == "inactiveDays" and condition["op"] == Operator.GTE
-                if (days := number_of(condition["value"])) and 1 <= days <= MOST_DAYS
-            }
-            found |= named or {USUALLY}
-    return sorted(found)
+    active = (row.conditions for row in rows if row.status is CampaignStatus.ACTIVE)
+    return sorted({days for conditions in active for days in waits_of(conditions)})
+
+
+def waits_of(conditions: Iterable[Mapping[str, Any]]) -> set[int]:
+    """After how many days away a campaign with these conditions wants to hear of somebody."""
+    named = {
+        int(days)
+        for condition in conditions
+        if condition["field"] == "inactiveDays" and condition["op"] == Operator.GTE
+        if (days := number_of(condition["value"])) and 1 <= days <= MOST_DAYS
+    }
+    return named or {USUALLY}
 
 
 def _new(
     session: Session, merchant_id: str, found: Sequence[Quiet], days: int, now: datetime
 ) -> list[Occasion]:
     """Of those the ones that were not told of before."""
-    sources = {_source(quiet, days): quiet for quiet in found}
+    sources = {source_of(quiet, days): quiet for quiet in found}
     known = session.scalars(
         select(CampaignTrigger.source).where(
             CampaignTrigger.merchant_id == merchant_id,
@@ -113,17 +114,21 @@ def _new(
     return [_occasion(fresh[source], source, average, now) for source in sorted(fresh)]
 
 
-def _source(quiet: Quiet, days: int) -> str:
+def source_of(quiet: Quiet, days: int) -> str:
+    """What tells this absence from every other."""
     return f"inactive:{quiet.customer_id}:{days}:{quiet.last_at.isoformat()}"
 
 
-def _occasion(quiet: Quiet, source: str, average_minor: int, now: datetime) -> Occasion:
-    context = {
-        "inactiveDays": (now - quiet.last_at).days,
+def context_of(quiet: Quiet, average_minor: int, at: datetime) -> dict[str, Any]:
+    return {
+        "inactiveDays": (at - quiet.last_at).days,
         "orderCount": quiet.orders,
         "isHighValueUser": quiet.spent_minor > 0 and quiet.spent_minor >= SPENDS * average_minor,
     }
-    return Occasion(quiet.customer_id, EVENT, SYSTEM, context, source)
+
+
+def _occasion(quiet: Quiet, source: str, average_minor: int, now: datetime) -> Occasion:
+    return Occasion(quiet.customer_id, EVENT, SYSTEM, context_of(quiet, average_minor, now), source)
 
 
 def _happen(merchant_id: str, occasion: Occasion) -> bool:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import and_, exists, or_, select, tuple_
+from sqlalchemy import and_, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from mealquest.campaigns.domain import CampaignStatus, Verdict
@@ -12,12 +12,15 @@ from mealquest.campaigns.models import CampaignHit, CampaignMonth, CampaignRow, 
 from mealquest.core.paging import Keyset, Span
 
 TOP = 6
+MISS, ENDED = "MISS", "ENDED"
+_IS_OVER = CampaignRow.ttl_until < func.now()
+_IS_NOT_OVER = or_(CampaignRow.ttl_until.is_(None), CampaignRow.ttl_until >= func.now())
 Decided = tuple[CampaignTrigger, CampaignHit | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    status: CampaignStatus | None = None
+    status: CampaignStatus | Literal["ENDED"] | None = None
     event: str | None = None
     begins: str | None = None
 
@@ -28,8 +31,12 @@ def page(
     """Newest first, behind the place of `after`."""
     place = tuple_(CampaignRow.created_at, CampaignRow.id)
     found = select(CampaignRow).where(CampaignRow.merchant_id == merchant_id)
-    if wanted.status:
+    if wanted.status == ENDED:
+        found = found.where(_IS_OVER, CampaignRow.status != CampaignStatus.ARCHIVED)
+    elif wanted.status:
         found = found.where(CampaignRow.status == wanted.status)
+    if wanted.status is CampaignStatus.ACTIVE:
+        found = found.where(_IS_NOT_OVER)
     if wanted.event:
         found = found.where(CampaignRow.event == wanted.event)
     if wanted.begins:
@@ -52,9 +59,11 @@ def all_of(session: Session, merchant_id: str) -> Sequence[CampaignRow]:
 
 
 def first_active(session: Session, merchant_id: str) -> Sequence[CampaignRow]:
-    """The active ones of the highest priority."""
+    """The active ones of the highest priority whose time is not over."""
     found = select(CampaignRow).where(
-        CampaignRow.merchant_id == merchant_id, CampaignRow.status == CampaignStatus.ACTIVE
+        CampaignRow.merchant_id == merchant_id,
+        CampaignRow.status == CampaignStatus.ACTIVE,
+        _IS_NOT_OVER,
     )
     order = (CampaignRow.priority.desc(), CampaignRow.created_at, CampaignRow.id)
     return session.scalars(found.order_by(*order).limit(TOP)).all()
@@ -75,13 +84,16 @@ def decisions(
     session: Session,
     campaign: CampaignRow,
     *,
-    hit: bool | None,
+    outcome: str | None,
     customer_id: str | None,
     span: Span,
     after: Keyset | None,
     limit: int,
 ) -> list[Decided]:
-    """Events that this campaign was asked about, with its hit if there was one; newest first."""
+    """Events that this campaign was asked about, with its hit if there was one; newest first.
+
+    `outcome`: HIT, MISS for all that were none, or HELD_OUT.
+    """
     merchant_id, place = (
         campaign.merchant_id,
         tuple_(CampaignTrigger.created_at, CampaignTrigger.id),
@@ -104,9 +116,10 @@ def decisions(
             or_(CampaignTrigger.kill_switch, CampaignTrigger.decisions.has_key(campaign.id)),
         )
     )
-    if hit is not None:
-        is_hit = and_(~CampaignTrigger.kill_switch, decided[0].astext == Verdict.HIT.value)
-        found = found.where(is_hit if hit else ~is_hit)
+    if outcome:
+        wanted = Verdict.HELD_OUT if outcome == Verdict.HELD_OUT else Verdict.HIT
+        fits = and_(~CampaignTrigger.kill_switch, decided[0].astext == wanted.value)
+        found = found.where(~fits if outcome == MISS else fits)
     if customer_id:
         found = found.where(CampaignTrigger.customer_id == customer_id)
     if span.since:

@@ -6,6 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mealquest.campaigns.domain import CampaignStatus, Stopped
+from mealquest.campaigns.replay_domain import ReplayState
 from mealquest.core.db import TenantRow, stamp, stored
 
 
@@ -129,6 +130,28 @@ class CampaignHit(TenantRow):
     created_at: Mapped[datetime] = stamp()
 
 
+class CampaignExposure(TenantRow):
+    """The first event at which a campaign with a holdout would have given this customer something.
+
+    `held_out`: by lot the customer got nothing. Written once, whatever happens later, so that both
+    sides are compared as they were drawn.
+    """
+
+    __tablename__ = "campaign_exposures"
+    __table_args__ = (
+        _customer_key(),
+        ForeignKeyConstraint(
+            ["merchant_id", "campaign_id"], ["campaigns.merchant_id", "campaigns.id"]
+        ),
+        Index(None, "merchant_id", "customer_id"),
+    )
+
+    campaign_id: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[str] = mapped_column(primary_key=True)
+    held_out: Mapped[bool]
+    first_at: Mapped[datetime]
+
+
 class CampaignMonth(TenantRow):
     """What all campaigns of a merchant cost in one month of its time zone."""
 
@@ -137,3 +160,33 @@ class CampaignMonth(TenantRow):
 
     month: Mapped[date] = mapped_column(primary_key=True)  # its first day
     cost_minor: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class CampaignReplay(TenantRow):
+    """A campaign run over what has happened: one row for each subject, made anew when asked again.
+
+    `subject` is `proposal:…` or `campaign:…`. `campaign` is what was proposed; of a campaign that
+    runs it is null, because its own row says what it is. `run_at` of one that waits: when a worker
+    may take it. Nothing in it names a customer.
+    """
+
+    __tablename__ = "campaign_replays"
+    __table_args__ = (
+        CheckConstraint(
+            "(state = 'WAITING') = (done_at IS NULL) AND (state <> 'DONE' OR result IS NOT NULL)",
+            name="done_with_a_result",
+        ),
+        Index(None, "merchant_id", "run_at", postgresql_where=text("state = 'WAITING'")),
+    )
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    content_hash: Mapped[str]
+    state: Mapped[ReplayState] = mapped_column(stored(ReplayState))
+    campaign: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    failure: Mapped[str | None]
+    asked_by: Mapped[str]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    run_at: Mapped[datetime] = stamp()
+    created_at: Mapped[datetime] = stamp()
+    done_at: Mapped[datetime | None]

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg.types.numeric import Int8
-from sqlalchemy import ARRAY, DateTime, Text, bindparam, select, text, update
+from sqlalchemy import ARRAY, DateTime, Text, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -21,7 +21,7 @@ from mealquest.campaigns.domain import (
     Used,
 )
 from mealquest.campaigns.errors import CampaignsBusy
-from mealquest.campaigns.models import CampaignHit, CampaignRow, CampaignTrigger
+from mealquest.campaigns.models import CampaignExposure, CampaignHit, CampaignRow, CampaignTrigger
 from mealquest.core.principal import Principal
 
 LOCK_NOT_AVAILABLE = "55P03"
@@ -78,6 +78,7 @@ _ACTIVE = text(
     SELECT DISTINCT event FROM campaigns
      WHERE merchant_id = :merchant AND event = ANY(:events)
        AND status <> 'ARCHIVED' AND status = 'ACTIVE'
+       AND (ttl_until IS NULL OR ttl_until > now() - make_interval(days => 1))
     """
 ).bindparams(bindparam("events", type_=ARRAY(Text)))
 
@@ -258,6 +259,23 @@ def add_hits(session: Session, hits: Sequence[dict[str, Any]]) -> None:
     session.execute(insert(CampaignHit), list(hits))
 
 
+def add_exposures(
+    session: Session, merchant_id: str, customer_id: str, sides: Mapping[str, bool]
+) -> None:
+    """Note that a customer met these campaigns now, held out or not; the first time stays."""
+    rows = [
+        {
+            "merchant_id": merchant_id,
+            "campaign_id": campaign_id,
+            "customer_id": customer_id,
+            "held_out": held_out,
+            "first_at": func.now(),
+        }
+        for campaign_id, held_out in sorted(sides.items())
+    ]
+    session.execute(insert(CampaignExposure).values(rows).on_conflict_do_nothing())
+
+
 _SPEND = text(
     """
     UPDATE campaigns SET used_units = used_units + cost_units, hits = hits + 1,
@@ -283,6 +301,21 @@ _FORGET = text(
 )
 
 
+_FORGET_BIRTHDAYS = text(
+    """
+    DELETE FROM campaign_triggers t
+     WHERE merchant_id = :merchant AND customer_id = :customer AND event = 'BIRTHDAY'
+       AND NOT EXISTS (SELECT FROM campaign_hits h
+                        WHERE h.merchant_id = t.merchant_id AND h.trigger_id = t.id)
+    """
+)
+
+
 def forget_customer(session: Session, merchant_id: str, customer_id: str) -> None:
-    """Leave of the events of somebody who is erased only numbers and answers of yes or no."""
-    session.execute(_FORGET, {"merchant": merchant_id, "customer": customer_id})
+    """Leave of the events of somebody who is erased only numbers and answers of yes or no.
+
+    A birthday that brought nothing is forgotten, as its time says when it was.
+    """
+    whose = {"merchant": merchant_id, "customer": customer_id}
+    session.execute(_FORGET, whose)
+    session.execute(_FORGET_BIRTHDAYS, whose)

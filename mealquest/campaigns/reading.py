@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session
 
 from mealquest.campaigns import list_queries, queries
 from mealquest.campaigns.actions import ActionType
-from mealquest.campaigns.domain import Verdict
 from mealquest.campaigns.errors import CampaignNotFound
 from mealquest.campaigns.forms import CampaignPathForm, CampaignsForm, DecisionsForm
 from mealquest.campaigns.list_queries import Decided
 from mealquest.campaigns.models import CampaignHit, CampaignRow, CampaignTrigger
+from mealquest.campaigns.outcome import outcome
 from mealquest.campaigns.replies import (
     CampaignDetail,
     CampaignsPage,
@@ -88,15 +88,23 @@ def detail(merchant_id: str, form: CampaignPathForm) -> CampaignDetail:
         merchant = tenancy.settings_of(session, merchant_id)
         row = _campaign(session, merchant_id, form.campaign_id)
         found = list_queries.decisions(
-            session, row, hit=None, customer_id=None, span=Span(), after=None, limit=RECENT
+            session, row, outcome=None, customer_id=None, span=Span(), after=None, limit=RECENT
         )
         recent = _decisions(session, row, found, merchant.currency)
+        done = outcome(session, row, merchant)
     return CampaignDetail(
         **campaign_values(row, merchant.currency),
         currency=merchant.currency,
         kill_switch_enabled=merchant.kill_switch_enabled,
         recent=recent,
+        outcome=done,
     )
+
+
+def name_of(merchant_id: str, campaign_id: str) -> str:
+    """What a campaign is called. CampaignNotFound."""
+    with transaction(merchant_id) as session:
+        return _campaign(session, merchant_id, campaign_id).name
 
 
 def decisions(merchant_id: str, form: DecisionsForm) -> DecisionsPage:
@@ -126,7 +134,7 @@ def _decided(
         found = list_queries.decisions(
             session,
             row,
-            hit=None if form.outcome is None else form.outcome == Verdict.HIT,
+            outcome=form.outcome,
             customer_id=form.user_id,
             span=span_of_days(form.from_day, form.to_day, ZoneInfo(merchant.time_zone)),
             after=after,

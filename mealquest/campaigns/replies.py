@@ -8,6 +8,8 @@ from pydantic import Field
 from mealquest.campaigns.actions import ActionType, cost_of
 from mealquest.campaigns.domain import CampaignStatus, Stopped, Verdict
 from mealquest.campaigns.models import CampaignRow
+from mealquest.campaigns.outcome_replies import OutcomeView
+from mealquest.core.clock import utc_now
 from mealquest.core.money import Currency
 from mealquest.core.wire import Amount, Page, Timestamp, View
 from mealquest.wallet.service import major
@@ -57,8 +59,10 @@ class LimitsView(View):
 class CampaignView(View):
     """A campaign as the contract has it, with its limits and what it has given so far.
 
-    `cost` counts money and vouchers at their face value when they are given, and discount cards by
-    what they took off when they were used; `costOfHit` is what the next hit costs at once.
+    `ended`: its time is over; `usedUp`: its units are not enough for one more hit. Either way its
+    `status` stays as it is. `cost` counts money and vouchers at their face value when they are
+    given, and discount cards by what they took off when they were used; `costOfHit` is what the
+    next hit costs at once.
     """
 
     id: str
@@ -79,6 +83,8 @@ class CampaignView(View):
     cost: Amount
     cost_of_hit: Amount
     stopped_why: Stopped | None
+    ended: bool
+    used_up: bool
 
     @classmethod
     def of(cls, row: CampaignRow, currency: Currency) -> Self:
@@ -113,6 +119,8 @@ def campaign_values(row: CampaignRow, currency: Currency) -> dict[str, Any]:
         "cost": major(row.spent_minor, currency),
         "cost_of_hit": major(cost_of(row.action, currency), currency),
         "stopped_why": row.stopped_why,
+        "ended": row.ttl_until is not None and row.ttl_until < utc_now(),
+        "used_up": row.used_units + row.cost_units > row.cap_units,
     }
 
 
@@ -179,6 +187,7 @@ class CampaignDetail(CampaignView):
     currency: Currency
     kill_switch_enabled: bool
     recent: list[DecisionView]  # the newest ten
+    outcome: OutcomeView
 
 
 class StatusView(View):

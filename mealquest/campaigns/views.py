@@ -13,10 +13,12 @@ from mealquest.campaigns.forms import (
     CampaignsForm,
     DashboardForm,
     DecisionsForm,
+    HitsForm,
     PaymentPathForm,
     StatusForm,
     TriggerForm,
 )
+from mealquest.campaigns.outcome_replies import HitsPage, HitView
 from mealquest.campaigns.replies import (
     CampaignDetail,
     CampaignsPage,
@@ -46,6 +48,10 @@ class CampaignsView(CampaignsPage, Listing):
 
 
 class DecisionsView(DecisionsPage, Listing):
+    campaign_name: str = Field("", exclude=True)
+
+
+class HitsView(HitsPage, Listing):
     campaign_name: str = Field("", exclude=True)
 
 
@@ -133,11 +139,11 @@ def campaign(call: Call, form: CampaignPathForm) -> CampaignPage:
 def decisions(call: Call, form: DecisionsForm) -> DecisionsView:
     """Every event that a campaign was asked about: hit or miss, and why."""
     page = service.decisions(call.merchant_id, form)
-    named = service.detail(call.merchant_id, CampaignPathForm(campaign_id=form.campaign_id))
+    named = service.name_of(call.merchant_id, form.campaign_id)
     here, csv = "campaigns.decisions.page", "campaigns.decisions_csv.page"
     path = {"campaign_id": form.campaign_id}
     links = lists.links(call, form, here, page.next_cursor, csv=csv, path=path)
-    return DecisionsView(**dict(page), **links, campaign_name=named.name)
+    return DecisionsView(**dict(page), **links, campaign_name=named)
 
 
 @feature.get(
@@ -163,6 +169,46 @@ def _decision_cells(one: DecisionView, here: ZoneInfo) -> list[Any]:
     result = one.verdict or "KILL_SWITCH"
     first = [local(one.decided_at, here), one.user_id, one.event, result]
     return [*first, *why, one.cost, one.payment_txn_id]
+
+
+@feature.get(
+    api="/api/merchant/campaigns/<campaign_id>/hits",
+    page="/console/campaigns/<campaign_id>/hits",
+    roles=MERCHANT,
+    scope=Scope.QUERY,
+    template="campaigns/hits",
+)
+def hits(call: Call, form: HitsForm) -> HitsView:
+    """Every hit of a campaign, what it gave and cost; they sum to what its page tells."""
+    page = service.hits(call.merchant_id, form)
+    named = service.name_of(call.merchant_id, form.campaign_id)
+    here, csv = "campaigns.hits.page", "campaigns.hits_csv.page"
+    path = {"campaign_id": form.campaign_id}
+    links = lists.links(call, form, here, page.next_cursor, csv=csv, path=path)
+    return HitsView(**dict(page), **links, campaign_name=named)
+
+
+@feature.get(
+    api="/api/merchant/campaigns/<campaign_id>/hits.csv",
+    page="/console/campaigns/<campaign_id>/hits.csv",
+    roles=lists.EXPORTERS,
+    scope=Scope.QUERY,
+    media="text/csv",
+)
+def hits_csv(call: Call, form: HitsForm) -> Response:
+    """A campaign's hits as a CSV file, all pages of it."""
+    here = zone()
+    header = [_("When (%(zone)s)", zone=here.key), _("Customer id"), _("Event"), _("By hand")]
+    header += [_("Given"), _("Units"), _("Cost"), _("Payment"), _("Hit id")]
+    batches = service.every_hit(call.merchant_id, form)
+    rows: Iterator[Any] = ([_hit_cells(one, here) for one in batch] for batch in batches)
+    return lists.csv_file(call, "campaign-hits", form, header, rows)
+
+
+def _hit_cells(one: HitView, here: ZoneInfo) -> list[Any]:
+    kinds = " + ".join(given["type"] for given in one.given)
+    first = [local(one.created_at, here), one.user_id, one.event, one.by_hand]
+    return [*first, kinds, one.units, one.cost, one.payment_txn_id, one.hit_id]
 
 
 @feature.post(

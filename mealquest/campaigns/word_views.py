@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from mealquest.campaigns.domain import CampaignStatus, Operator, Stopped, Verdict
 from mealquest.campaigns.replies import CampaignView, ConditionView, DecisionView
 from mealquest.web.frame import Feature
-from mealquest.web.look import money
+from mealquest.web.look import merchant, money
 from mealquest.web.look import translate as _
 
 feature = Feature("campaign_words")  # no routes, words only
@@ -28,8 +28,28 @@ def campaign_state(status: CampaignStatus) -> StateWords:
 
 
 @feature.word
+def campaign_phase(view: CampaignView) -> StateWords:
+    """Its state, and of one that runs whether it still can."""
+    if view.status is not CampaignStatus.ARCHIVED and view.ended:
+        return StateWords(_("Ended"), "neutral")
+    if view.status is CampaignStatus.ACTIVE and view.used_up:
+        return StateWords(_("Used up"), "neutral")
+    said: StateWords = campaign_state(view.status)
+    return said
+
+
+@feature.word
+def campaign_holdout() -> int:
+    """Percent of customers who would get nothing of a campaign that is approved now."""
+    facts = merchant()
+    return facts.campaign_holdout_percent if facts else 0
+
+
+@feature.word
 def campaign_states() -> list[tuple[str, str]]:
-    return [(status.value, campaign_state(status).label) for status in CampaignStatus]
+    """Choices of the list's filter."""
+    known = [(status.value, campaign_state(status).label) for status in CampaignStatus]
+    return [*known, ("ENDED", _("Ended"))]
 
 
 @feature.word

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from mealquest.core.errors import Invalid
 from mealquest.core.money import Currency
@@ -14,6 +14,7 @@ from mealquest.tenancy.domain import RefundPolicy
 
 NAME_LENGTH = 64
 EMAIL_LENGTH = 254
+MOST_HELD_OUT = 50  # percent of customers
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _NO_PLACE = {"localtime", "Factory", "posixrules"}  # names of the machine's own files
 _MERCHANT_ID = re.compile(r"[a-z][a-z0-9_-]{1,63}")
@@ -89,6 +90,7 @@ class SettingsForm(Input):
     currency: Currency = Currency.CNY
     locale: Literal["en", "zh-Hans"] = "en"
     refund_policy: RefundPolicy = RefundPolicy.CLAWBACK
+    campaign_holdout_percent: Annotated[int, Field(ge=0, le=MOST_HELD_OUT)] = 0
 
     def changes(self) -> dict[str, Any]:
         """Only what was sent, by column."""

@@ -4,7 +4,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, collate, or_, select, update
+from flask import current_app
+from sqlalchemy import ColumnElement, Row, Table, bindparam, collate, or_, select, update
 from sqlalchemy.orm import Session
 
 from mealquest.core.db import Base, TableKind
@@ -25,6 +26,7 @@ class MerchantFacts:
     refund_policy: RefundPolicy
     budget_cap_minor: int
     kill_switch_enabled: bool
+    campaign_holdout_percent: int
     cluster_id: str
     onboarded_at: datetime
 
@@ -38,6 +40,7 @@ _FACTS = (
     MerchantSettings.refund_policy,
     MerchantSettings.budget_cap_minor,
     MerchantSettings.kill_switch_enabled,
+    MerchantSettings.campaign_holdout_percent,
     MerchantSettings.cluster_id,
     MerchantSettings.onboarded_at,
 )
@@ -47,7 +50,18 @@ def facts(session: Session, merchant_id: str) -> MerchantFacts | None:
     row = session.execute(
         select(*_FACTS).where(MerchantSettings.merchant_id == merchant_id)
     ).one_or_none()
-    return MerchantFacts(**row._mapping) if row else None
+    return _facts(row)
+
+
+def _facts(row: Row[*tuple[Any, ...]] | None) -> MerchantFacts | None:
+    """What the merchant has not set is as the product is configured."""
+    if row is None:
+        return None
+    values = dict(row._mapping)
+    if values["campaign_holdout_percent"] is None:
+        settings = current_app.config["SETTINGS"]
+        values["campaign_holdout_percent"] = settings.campaign_holdout_percent
+    return MerchantFacts(**values)
 
 
 def names(session: Session, merchant_ids: list[str]) -> dict[str, str]:
@@ -108,7 +122,7 @@ def locked_facts(session: Session, merchant_id: str) -> MerchantFacts | None:
     row = session.execute(
         select(*_FACTS).where(MerchantSettings.merchant_id == merchant_id).with_for_update()
     ).one_or_none()
-    return MerchantFacts(**row._mapping) if row else None
+    return _facts(row)
 
 
 def set_kill_switch(session: Session, merchant_id: str, enabled: bool) -> None:

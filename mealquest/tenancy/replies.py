@@ -17,7 +17,10 @@ class CatalogView(View):
 
 
 class SettingsView(View):
-    """What a merchant has set. `currency_fixed`: money has moved, so the currency stays."""
+    """What a merchant has set. `currency_fixed`: money has moved, so the currency stays.
+
+    `campaign_holdout_percent`: of customers, by lot, to whom a new campaign gives nothing.
+    """
 
     merchant_id: str
     name: str
@@ -26,6 +29,7 @@ class SettingsView(View):
     currency: Currency
     locale: str
     refund_policy: RefundPolicy
+    campaign_holdout_percent: int
     currency_fixed: bool
 
 

@@ -12,6 +12,7 @@ from mealquest.core.db import transaction
 from mealquest.core.money import Currency, Money
 from mealquest.core.principal import Principal
 from mealquest.tenancy import queries
+from mealquest.tenancy.accounts import email_was_set
 from mealquest.tenancy.domain import Operation
 from mealquest.tenancy.errors import CurrencyFixed, MerchantNotFound
 from mealquest.tenancy.forms import SettingsForm
@@ -71,6 +72,8 @@ def _write(session: Session, facts: MerchantFacts, changed: dict[str, Any]) -> N
     of_row = {name: changed[name] for name in OF_MERCHANTS_ROW if name in changed}
     if of_row:
         session.execute(update(Merchant).where(Merchant.id == merchant_id).values(**of_row))
+    if of_row.get("email"):
+        email_was_set(session, merchant_id)
 
 
 def _in_currency(session: Session, facts: MerchantFacts, currency: Currency) -> dict[str, Any]:
@@ -91,5 +94,6 @@ def _view(session: Session, facts: MerchantFacts, email: str | None) -> Settings
         currency=facts.currency,
         locale=facts.locale,
         refund_policy=facts.refund_policy,
+        campaign_holdout_percent=facts.campaign_holdout_percent,
         currency_fixed=queries.keeps_sums(session, facts.merchant_id),
     )

@@ -15,6 +15,7 @@ from mealquest.core import outbox
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.outbox import Event
+from mealquest.identity import service as identity
 from mealquest.suppliers import service as suppliers
 from mealquest.suppliers.forms import OrdersForm, PartnerForm, VerifyOrderForm
 from mealquest.tenancy import service as tenancy
@@ -74,6 +75,28 @@ def test_a_payment_earns_cash_back_and_its_refund_takes_it_away(app) -> None:
     assert voucher is VoucherStatus.WITHDRAWN
     # 52 came back, and of the 15 that were earned 1 had been spent: it is taken from what came
     assert sum(triple(row)) == 10_000 - 100
+    prove(row.merchant_id)
+
+
+def test_granted_principal_and_fragments_go_back_with_the_payment_too(app) -> None:
+    row = make_wallet(principal=10_000)
+    parts = [
+        {"type": "GRANT_PRINCIPAL", "amount": 6},
+        {"type": "GRANT_FRAGMENT", "fragmentType": "noodle", "amount": 4},
+    ]
+    make_campaign(row.merchant_id, {"type": "COMPOSITE", "actions": parts})
+    payment = ask(row, 50).payment_txn_id
+    relay()
+    assert triple(row) == (5_600, 0, 0)
+
+    view = give_back(row, payment, 25)
+    assert (view.gifts.from_granted, view.gifts.fragments) == (3, {"noodle": 2})
+    give_back(row, payment, 25)
+
+    assert triple(row) == (10_000, 0, 0)
+    with transaction(row.merchant_id) as session:
+        left = identity.fragments_of(session, row.merchant_id, row.customer_id)
+    assert left["noodle"] == 0
     prove(row.merchant_id)
 
 
