@@ -8,6 +8,7 @@ from mealquest.core.settings import AiProvider, Settings
 
 SANDBOX_PATH = "/api/dev/model/v1"
 SANDBOX_MODEL = "sandbox-strategist"
+LOCAL_MODEL = "smollm2-135m-instruct"
 CHAT_TOKENS = 768
 PLAN_TOKENS = 512
 TEMPERATURE = 0.2
@@ -22,6 +23,7 @@ class Task(StrEnum):
 _BASES = {
     AiProvider.BIGMODEL: ("https://open.bigmodel.cn/api/paas/v4", "glm-4.7-flash", 45_000),
     AiProvider.DEEPSEEK: ("https://api.deepseek.com/v1", "deepseek-chat", 15_000),
+    AiProvider.LOCAL: ("", LOCAL_MODEL, 60_000),  # the worker that loads it knows where it is
     AiProvider.OPENAI_COMPATIBLE: ("http://127.0.0.1:11434/v1", "qwen2.5:7b-instruct", 15_000),
 }
 
@@ -50,11 +52,11 @@ class ModelConfig:
         provider = settings.ai_provider_used
         own = (settings.own_url + SANDBOX_PATH, SANDBOX_MODEL, 15_000)
         base_url, model, timeout_ms = _BASES.get(provider, own)
-        is_sandbox = provider is AiProvider.SANDBOX
+        is_ours = provider in {AiProvider.SANDBOX, AiProvider.LOCAL}
         return cls(
             provider=provider,
-            base_url=base_url if is_sandbox else settings.ai_base_url or base_url,
-            model=model if is_sandbox else settings.ai_model or model,
+            base_url=base_url if is_ours else settings.ai_base_url or base_url,
+            model=model if is_ours else settings.ai_model or model,
             api_key=settings.ai_api_key,
             timeout_ms=settings.ai_timeout_ms or timeout_ms,
             concurrency=settings.ai_max_concurrency,
@@ -69,6 +71,15 @@ class ModelConfig:
         return self.provider is AiProvider.SANDBOX
 
     @property
+    def is_local(self) -> bool:
+        """Loaded into the worker itself; its words deserve a warning."""
+        return self.provider is AiProvider.LOCAL
+
+    @property
+    def is_remote(self) -> bool:
+        return not (self.is_sandbox or self.is_local)
+
+    @property
     def is_configured(self) -> bool:
         """BigModel and DeepSeek answer nobody without a key; others may need none."""
         return bool(self.api_key) or self.provider not in {
@@ -81,12 +92,3 @@ class ModelConfig:
         """The base URL without what may be secret in it."""
         parts = urlsplit(self.base_url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-
-    @property
-    def longest_ms(self) -> int:
-        """How long one turn may take at most: every attempt times out, every wait is waited.
-
-        An answer that trickles in may take an attempt to twice its time.
-        """
-        waits = self.backoff_ms * ((1 << (self.attempts - 1)) - 1)
-        return 2 * self.attempts * self.timeout_ms + waits
