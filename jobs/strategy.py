@@ -1,4 +1,7 @@
-"""Asks the strategist for the messages that wait. Only here does a process load the agent."""
+"""Asks the strategist for what waits, and ends what it keeps.
+
+Only here does a process load the agent.
+"""
 
 from flask import current_app
 
@@ -6,8 +9,12 @@ from mealquest.strategy import service as strategy
 
 
 def answer() -> str:
-    """Answer one message; safe to run twice, and rings again while more wait."""
-    if not strategy.answer_due():
+    """Answer one message or plan, and end threads that have served.
+
+    Safe to run twice, and rings again while more wait.
+    """
+    ended = strategy.end_due_threads()
+    if not strategy.answer_due() and not ended:
         return "nobody asks"
     if strategy.has_due():
         current_app.extensions["bells"].ring(strategy.BELL)

@@ -12,11 +12,14 @@ from typing import Any
 NAME = "sandbox-strategist"
 TEMPLATE = "activation_contextual_drop"
 SHOWN = 3  # facts that small talk mentions
+QUOTED = 3  # figures that a draft leans on at most
+TELLING = ("customers.", "campaigns.", "wallets.")  # what a draft leans on first, by fact ids
 
 Json = dict[str, Any]
 
 _WANTS = re.compile(
-    r"generate|create|draft|strategy|propos|生成|创建|起草|策略|方案|做一个活动|来一个活动",
+    r"generate|create|draft|strategy|propos|\b(?:plan|launch|set up) an?\b"
+    r"|生成|创建|起草|策略|方案|策划|推出|做一个活动|来一个活动",
     re.IGNORECASE,
 )
 _EXTREME = re.compile(r"extreme|huge budget|aggressive|极端|巨额|激进", re.IGNORECASE)
@@ -47,7 +50,7 @@ ENGLISH = Words(
     " {title}: {key} is {value}.",
     "I have no figures of your shop yet.",
     "From your figures: ",
-    "{title}: highest {key} with {value}",
+    "{title}: most in {key}, {value}",
     " Ask me to create a campaign to get a draft.",
 )
 CHINESE = Words(
@@ -101,7 +104,7 @@ def _draft(document: Json, said: str, words: Words) -> Json:
     priority = 82 if is_first else 84
     if _EXTREME.search(said):
         budget, priority = {"cap": 9999, "used": 0, "costPerHit": 500}, 999
-    figures, measured = _one_figure(document, words)
+    figures, measured = _measured(document, words)
     return {
         "templateId": template,
         "branchId": branch,
@@ -114,15 +117,22 @@ def _draft(document: Json, said: str, words: Words) -> Json:
 
 
 def _asked_for(document: Json) -> tuple[str, str] | None:
-    """Template and branch that were named outright, or the template that the message names."""
+    """Template and branch that were named outright, or those that the message names."""
     requested = document.get("requested")
     requested = requested if isinstance(requested, dict) else {}
     said = _text(document.get("userMessage"))
     for template in _list(document.get("templates")):
         known = _text(template.get("templateId"))
         if known and known in (requested.get("templateId"), *re.findall(r"[a-z_]{8,}", said)):
-            return known, _text(requested.get("branchId")) or _default_branch(template)
+            named = _text(requested.get("branchId")) or _named_branch(template, said)
+            return known, named or _default_branch(template)
     return None
+
+
+def _named_branch(template: Json, said: str) -> str:
+    words = re.findall(r"[A-Z_]{4,}", said)
+    branches = [_text(branch.get("branchId")) for branch in _list(template.get("branches"))]
+    return next((branch for branch in branches if branch in words), "")
 
 
 def _default_branch(template: Json) -> str:
@@ -141,17 +151,25 @@ def _name(document: Json, template: str, branch: str) -> str:
     return f"{template} · {branch}"
 
 
-def _one_figure(document: Json, words: Words) -> tuple[list[Json], str]:
-    """A figure that the draft leans on, with the fact it is from; nothing without facts."""
-    for fact in _list(document.get("facts")):
+def _measured(document: Json, words: Words) -> tuple[list[Json], str]:
+    """Figures that the draft leans on, each with the fact it is from; nothing without facts."""
+    figures: list[Json] = []
+    lines = ""
+    for fact in _telling(_list(document.get("facts"))):
         found = _highest(fact)
-        if found:
+        if found and found[1] and not re.search(r"\d", _title(fact) + _label(found[0])):
             key, value = found
-            line = words.measured.format(title=_title(fact), key=_label(key), value=value)
-            quotable = not re.search(r"\d", _title(fact) + _label(key))
-            if quotable:
-                return [{"value": value, "factId": fact.get("id"), "key": key}], line
-    return [], ""
+            figures.append({"value": value, "factId": fact.get("id"), "key": key})
+            lines += words.measured.format(title=_title(fact), key=_label(key), value=value)
+        if len(figures) == QUOTED:
+            break
+    return figures, lines
+
+
+def _telling(facts: list[Json]) -> list[Json]:
+    """Customers and what campaigns did before the figures of the day; else as they were sent."""
+    first = [fact for fact in facts if _text(fact.get("id")).startswith(TELLING)]
+    return first + [fact for fact in facts if fact not in first]
 
 
 def _talk(document: Json, words: Words) -> str:

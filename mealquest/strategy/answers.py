@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 
 from mealquest.core.clock import utc_now
 from mealquest.core.principal import Principal
-from mealquest.strategy import drafting, proposals
-from mealquest.strategy.agent.domain import Decision, Mode, Unavailable
-from mealquest.strategy.agent.runtime import config
+from mealquest.strategy import candidates, proposals
+from mealquest.strategy.agent.domain import Decision, Mode, Note, Unavailable
 from mealquest.strategy.domain import MessageType, Speaker, TurnStatus, short_reason
-from mealquest.strategy.drafting import Draft
 from mealquest.strategy.models import ProposalRow, StrategySession
+from mealquest.strategy.notes import failure_notice, note_words
 from mealquest.strategy.replies import ReviewCard
 from mealquest.strategy.sessions import say
+from mealquest.strategy.storing import store
 
 WORDS_LENGTH = 4000
 
@@ -38,25 +38,29 @@ def write(
 ) -> Outcome:
     """Store the answer as a message; the caller has the session's lock and the shop's language."""
     if isinstance(said, Unavailable):
-        return _unavailable(session, row, short_reason(said.reason))
+        return _unavailable(session, row, said)
     if said.mode is not Mode.PROPOSAL or not said.proposals:
-        say(session, row, Speaker.ASSISTANT, words_of(said.assistant_message))
+        say(session, row, Speaker.ASSISTANT, _words(said))
         return Outcome(TurnStatus.CHAT_REPLY)
     shop = proposals.shop_of(session, row.merchant_id)
-    one = drafting.draft(said.proposals[0], shop, utc_now())
-    if one.reasons:
-        return _blocked(session, row, [short_reason(reason) for reason in one.reasons])
-    stored = _store(session, row, one, asked, by)
+    found = candidates.of_chat(said.proposals, shop, utc_now())
+    if not found.sound:
+        return _blocked(session, row, [short_reason(reason) for reason in found.reasons])
+    stored = store(session, row.merchant_id, found, intent=asked, by=by, session_id=row.id)
     say(
         session,
         row,
         Speaker.ASSISTANT,
-        words_of(said.assistant_message),
+        _words(said),
         kind=MessageType.PROPOSAL_CARD,
         proposal_id=stored.id,
         card=_card(stored),
     )
     return Outcome(TurnStatus.PENDING_REVIEW, proposal_id=stored.id)
+
+
+def _words(said: Decision) -> str:
+    return note_words(said.note) if said.note else words_of(said.assistant_message)
 
 
 def words_of(said: Any) -> str:
@@ -65,16 +69,12 @@ def words_of(said: Any) -> str:
     kept = "".join(
         char for char in text if char == "\n" or (char.isprintable() and char != "\ufeff")
     )
-    return kept.strip()[:WORDS_LENGTH] or str(gettext("Tell me more about what you want."))
+    return kept.strip()[:WORDS_LENGTH] or note_words(Note.UNCLEAR)
 
 
-def _unavailable(session: Session, row: StrategySession, reason: str) -> Outcome:
-    notice = gettext(
-        "The strategist cannot answer at the moment (%(reason)s). Nothing was drafted.",
-        reason=reason,
-    )
-    say(session, row, Speaker.ASSISTANT, notice)
-    return Outcome(TurnStatus.AI_UNAVAILABLE, [reason])
+def _unavailable(session: Session, row: StrategySession, said: Unavailable) -> Outcome:
+    say(session, row, Speaker.ASSISTANT, failure_notice(said.code))
+    return Outcome(TurnStatus.AI_UNAVAILABLE, [short_reason(said.reason)])
 
 
 def _blocked(session: Session, row: StrategySession, reasons: list[str]) -> Outcome:
@@ -84,21 +84,6 @@ def _blocked(session: Session, row: StrategySession, reasons: list[str]) -> Outc
     )
     say(session, row, Speaker.ASSISTANT, notice)
     return Outcome(TurnStatus.BLOCKED, reasons)
-
-
-def _store(
-    session: Session, row: StrategySession, one: Draft, asked: str, by: Principal
-) -> ProposalRow:
-    model = config()
-    meta = drafting.strategy_meta(
-        one,
-        provider=model.provider.value,
-        model=model.model,
-        by=by.subject,
-        session_id=row.id,
-    )
-    new = proposals.new_proposal(one, meta, asked, row.id)
-    return proposals.add(session, row.merchant_id, new, by.subject)
 
 
 def _card(row: ProposalRow) -> dict[str, Any]:

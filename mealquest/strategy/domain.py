@@ -6,6 +6,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+BELL = "strategy"  # rings for the agent's worker
+MOST_CANDIDATES = 3
 MOST_MESSAGES = 120  # of a session; the oldest are dropped
 SEEN_BY_MODEL = 24
 MOST_LISTED = 12  # campaigns and approved strategies in a session's view
@@ -37,6 +39,11 @@ class ConfigStatus(StrEnum):
     REJECTED = "REJECTED"
 
 
+class TurnKind(StrEnum):
+    CHAT = "CHAT"
+    PLAN = "PLAN"  # a strategy asked for outright
+
+
 class TurnState(StrEnum):
     WAITING = "WAITING"  # for a worker
     RUNNING = "RUNNING"  # a worker asks the model
@@ -51,8 +58,10 @@ LIVE = tuple(TURN_MOVES)
 
 
 class TurnStatus(StrEnum):
-    """How a message was answered."""
+    """How a message or a plan was answered."""
 
+    PENDING = "PENDING"  # a plan that brought a proposal
+    NEED_CLARIFICATION = "NEED_CLARIFICATION"
     CHAT_REPLY = "CHAT_REPLY"
     PENDING_REVIEW = "PENDING_REVIEW"
     REVIEW_REQUIRED = "REVIEW_REQUIRED"

@@ -19,8 +19,18 @@ from mealquest.strategy.found import Found, as_number, clean_text
 
 TITLE_LENGTH, RATIONALE_LENGTH = 120, 1000
 KNOWN = frozenset(
-    {"templateId", "branchId", "title", "rationale", "confidence", "campaignPatch", "figures"}
+    {
+        "templateId",
+        "branchId",
+        "title",
+        "rationale",
+        "confidence",
+        "campaignPatch",
+        "figures",
+        "variant",
+    }
 )
+MOST_FIGURES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,7 @@ class Draft:
     confidence: int | float | None
     campaign: dict[str, Any]
     difference: list[dict[str, Any]]
+    figures: list[dict[str, Any]] = field(default_factory=list)  # with the facts they are from
     dropped: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
@@ -75,6 +86,7 @@ def draft(said: Mapping[str, Any], shop: Shop, now: datetime, wish: Wish | None 
         confidence=_confidence(said.get("confidence")),
         campaign=campaign,
         difference=[part for part in difference(base, campaign) if part["path"] != "id"],
+        figures=_figures(said.get("figures")),
         dropped=found.dropped,
         reasons=list(dict.fromkeys([*found.faults, *risk.reasons(campaign, shop.budget_cap)])),
     )
@@ -92,6 +104,21 @@ def _branch(template: Template, said: Any, wish: Wish) -> Branch:
 
 def _campaign_id(template: Template, branch: Branch) -> str:
     return new_id(f"campaign_{template.id}_{branch.id.lower()}")
+
+
+def _figures(said: Any) -> list[dict[str, Any]]:
+    """The figures a draft leans on. The agent traced them; here they only lose what is no text."""
+    listed = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+    whole = [
+        {
+            "value": number(value),
+            "factId": clean_text(one.get("factId"), 80),
+            "key": clean_text(one.get("key"), 40),
+        }
+        for one in listed[:MOST_FIGURES]
+        if (value := as_number(one.get("value"))) is not None and abs(value) <= patches.MOST_UNITS
+    ]
+    return [one for one in whole if one["factId"] and one["key"]]
 
 
 def _confidence(said: Any) -> int | float | None:
@@ -114,6 +141,7 @@ def strategy_meta(one: Draft, *, provider: str, model: str, by: str, session_id:
         "model": clean_text(model, 80),
         "rationale": one.rationale,
         "confidence": one.confidence,
+        "figures": one.figures,
         "sourceChannel": "CHAT_SESSION" if session_id else "API",
         "sourceSessionId": session_id,
     }

@@ -35,6 +35,29 @@ class ProposalUnsafe(Conflict):
         super().__init__("the proposal breaks the limits as they are now", reasons=reasons)
 
 
+class CandidateNotFound(NotFound):
+    code = "PROPOSAL_CANDIDATE_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("candidate not found")
+
+
+class TemplateNotFound(NotFound):
+    """A template was asked for that the library does not have."""
+
+    code = "STRATEGY_TEMPLATE_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("template not found")
+
+
+class PlanNotFound(NotFound):
+    code = "STRATEGY_PLAN_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("strategy plan not found")
+
+
 class ReviewMismatch(Invalid):
     code = "PROPOSAL_REVIEW_MISMATCH"
 
@@ -47,6 +70,13 @@ class SessionNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("strategy chat session not found")
+
+
+class TurnNotFound(NotFound):
+    code = "STRATEGY_TURN_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("message not found")
 
 
 class TurnRunning(Conflict):

@@ -1,6 +1,6 @@
 """What the strategist's routes take in."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -34,6 +34,12 @@ class ConfirmForm(ProposalPathForm):
     hash: OptionalHash = None
 
 
+class PickForm(ProposalPathForm):
+    """`hash`: of the candidate that is to wait in place of the one that does."""
+
+    hash: Annotated[Key, Field(max_length=128)]
+
+
 class RejectForm(ProposalPathForm):
     """`reason`: why, for the next draft. Phones and mail addresses in it are not kept."""
 
@@ -45,8 +51,37 @@ class ProposalsForm(ListForm):
     template: OptionalText = None
 
 
+class PlanForm(Input):
+    """A strategy asked for outright. `overrides`: of the campaign, over what is drafted."""
+
+    template_id: OptionalText = None
+    branch_id: OptionalText = None
+    intent: Annotated[Str, Field(max_length=CONTENT_LENGTH)] = ""
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Self:
+        if not self.template_id and not self.intent:
+            raise refuse("merchantId and (templateId or intent) are required")
+        return self
+
+
+class PlanPathForm(Input):
+    plan_id: Key
+
+
 class SessionForm(Input):
     session_id: OptionalText = None
+
+
+class ChatForm(Input):
+    """`first`: the message that a page begins with; the newest ones where it is not there."""
+
+    first: OptionalText = None
+
+
+class TurnPathForm(Input):
+    turn_id: Key
 
 
 def _content(value: str) -> str:

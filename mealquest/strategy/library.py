@@ -47,3 +47,8 @@ def _configs(session: Session, merchant_id: str) -> list[ConfigView]:
 def is_sandbox() -> bool:
     """Whether a stand-in answers in place of a model."""
     return config().is_sandbox
+
+
+def is_local() -> bool:
+    """Whether the small model in the worker answers, whose words deserve a warning."""
+    return config().is_local

@@ -12,9 +12,19 @@ from mealquest.strategy.domain import (
     MessageType,
     ProposalStatus,
     Speaker,
+    TurnKind,
     TurnState,
     TurnStatus,
 )
+
+
+def _thread_due() -> Index:
+    return Index(
+        None,
+        "merchant_id",
+        "thread_due_at",
+        postgresql_where=text("thread_due_at IS NOT NULL"),
+    )
 
 
 def _session_key() -> ForeignKeyConstraint:
@@ -29,6 +39,7 @@ class StrategySession(TenantRow):
     __tablename__ = "strategy_sessions"
     __table_args__ = (
         Index(None, "merchant_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+        _thread_due(),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -37,6 +48,7 @@ class StrategySession(TenantRow):
     created_at: Mapped[datetime] = stamp()
     updated_at: Mapped[datetime] = stamp()
     ended_at: Mapped[datetime | None]
+    thread_due_at: Mapped[datetime | None]  # when the agent is to forget what it keeps of it
 
 
 class StrategyMessage(TenantRow):
@@ -57,7 +69,11 @@ class StrategyMessage(TenantRow):
 
 
 class StrategyTurn(TenantRow):
-    """A message that is to be answered, by a worker, before `deadline_at`."""
+    """What is to be answered, by a worker, before `deadline_at`: a message, or a plan.
+
+    A message is `content` of a chat. A plan has no chat: `request` is what was asked for, `answer`
+    what came of it, as it goes over the wire; one of a merchant waits at a time.
+    """
 
     __tablename__ = "strategy_turns"
     __table_args__ = (
@@ -69,15 +85,29 @@ class StrategyTurn(TenantRow):
             unique=True,
             postgresql_where=text("state IN ('WAITING', 'RUNNING')"),
         ),
+        Index(
+            None,
+            "merchant_id",
+            unique=True,
+            postgresql_where=text("kind = 'PLAN' AND state IN ('WAITING', 'RUNNING')"),
+        ),
+        CheckConstraint(
+            "(kind = 'CHAT') = (session_id IS NOT NULL)"
+            " AND (kind = 'PLAN') = (request IS NOT NULL)",
+            name="a_chat_or_a_plan",
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    session_id: Mapped[str]
+    kind: Mapped[TurnKind] = mapped_column(stored(TurnKind), server_default=text("'CHAT'"))
+    session_id: Mapped[str | None]
     state: Mapped[TurnState] = mapped_column(stored(TurnState))
     status: Mapped[TurnStatus | None] = mapped_column(stored(TurnStatus))  # once it is done
     content: Mapped[str]
+    request: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     reasons: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
-    first_seq: Mapped[int]  # of the message it stored
+    first_seq: Mapped[int]  # of the message it stored; 0 for a plan
     last_seq: Mapped[int | None]  # of its answer
     proposal_id: Mapped[str | None]
     asked_by: Mapped[str]
@@ -92,6 +122,8 @@ class ProposalRow(TenantRow):
     """A campaign that waits for the owner. What was shown is what `content_hash` is made of.
 
     `campaign` is as it goes over the wire, amounts in major units, `ttlHours` from its approval.
+    `candidates` are all that may be picked, the one that waits among them; none where there was
+    only one. `refused_candidates` are drafts that the limits stood against, with why.
     """
 
     __tablename__ = "proposals"
@@ -109,6 +141,7 @@ class ProposalRow(TenantRow):
             "(status = 'PENDING') = (decided_at IS NULL)", name="decided_once_it_is_not_pending"
         ),
         CheckConstraint("status <> 'APPROVED' OR campaign_id IS NOT NULL", name="has_a_campaign"),
+        _thread_due(),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -121,6 +154,10 @@ class ProposalRow(TenantRow):
     campaign: Mapped[dict[str, Any]]
     difference: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     dropped_fields: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
+    candidates: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    refused_candidates: Mapped[list[dict[str, Any]]] = mapped_column(
+        JSONB, server_default=text("'[]'")
+    )
     content_hash: Mapped[str]
     session_id: Mapped[str | None]
     created_by: Mapped[str]
@@ -129,6 +166,9 @@ class ProposalRow(TenantRow):
     decided_at: Mapped[datetime | None]
     reject_reason: Mapped[str | None]
     campaign_id: Mapped[str | None]
+    picked_by: Mapped[str | None]  # who put another candidate in place of the first
+    picked_at: Mapped[datetime | None]
+    thread_due_at: Mapped[datetime | None]  # when the agent is to hear of the decision
 
 
 class StrategyConfig(TenantRow):

@@ -2,29 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from mealquest.audit import service as audit
 from mealquest.campaigns import service as campaigns
-from mealquest.campaigns.service import Limits, NewCampaign
 from mealquest.core import outbox
 from mealquest.core.clock import utc_now
-from mealquest.core.db import transaction
-from mealquest.core.ids import new_id
+from mealquest.core.db import after_commit_ring, transaction
 from mealquest.core.paging import EXPORT_BATCH, Keyset, batches, cut
 from mealquest.core.principal import Principal
 from mealquest.strategy import catalogue, queries, risk
+from mealquest.strategy.becoming import campaign_of
 from mealquest.strategy.domain import (
+    BELL,
     ConfigStatus,
     ProposalStatus,
     content_hash,
     difference,
     may_become,
 )
-from mealquest.strategy.drafting import Draft, Shop
+from mealquest.strategy.drafting import Shop
 from mealquest.strategy.errors import (
     ProposalChanged,
     ProposalHandled,
@@ -34,12 +34,14 @@ from mealquest.strategy.errors import (
 from mealquest.strategy.forms import ConfirmForm, ProposalsForm, RejectForm
 from mealquest.strategy.models import ProposalRow
 from mealquest.strategy.queries import Wanted
+from mealquest.strategy.replays import looked_at
 from mealquest.strategy.replies import ConfirmView, ProposalsPage, ProposalView, RejectView
 from mealquest.strategy.words import in_shops_words
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import Operation
 from mealquest.wallet.service import major
 
+DRAFTED = "PROPOSAL_DRAFTED"  # for workers: a proposal was stored, or another candidate picked
 CONFIRMED = "PROPOSAL_CONFIRMED"
 REVIEWED = "STRATEGY_CHAT_REVIEWED"
 REVIEW = "STRATEGY_CHAT_REVIEW"  # the audit's action
@@ -58,28 +60,14 @@ class NewProposal:
     campaign: dict[str, Any]
     dropped_fields: list[str] = field(default_factory=list)
     session_id: str | None = None
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+    refused_candidates: list[dict[str, Any]] = field(default_factory=list)
 
 
 def shop_of(session: Session, merchant_id: str) -> Shop:
     merchant = tenancy.settings_of(session, merchant_id)
     cap = major(merchant.budget_cap_minor, merchant.currency)
     return Shop(merchant_id, merchant.currency, cap)
-
-
-def new_proposal(
-    one: Draft, meta: dict[str, Any], intent: str, session_id: str | None
-) -> NewProposal:
-    return NewProposal(
-        id=new_id(f"proposal_{one.template.id}"),
-        title=one.title,
-        intent=intent,
-        template_id=one.template.id,
-        branch_id=one.branch.id,
-        strategy_meta=meta,
-        campaign=one.campaign,
-        dropped_fields=one.dropped,
-        session_id=session_id,
-    )
 
 
 def add(session: Session, merchant_id: str, new: NewProposal, by: str) -> ProposalRow:
@@ -99,6 +87,8 @@ def add(session: Session, merchant_id: str, new: NewProposal, by: str) -> Propos
         campaign=new.campaign,
         difference=_difference(session, merchant_id, new),
         dropped_fields=new.dropped_fields,
+        candidates=new.candidates,
+        refused_candidates=new.refused_candidates,
         content_hash=content_hash(new.id, new.title, new.campaign),
         session_id=new.session_id,
         created_by=by,
@@ -106,7 +96,14 @@ def add(session: Session, merchant_id: str, new: NewProposal, by: str) -> Propos
     session.add(row)
     session.flush()
     queries.set_config(session, row, ConfigStatus.PENDING_APPROVAL)
+    announce(session, row)
     return row
+
+
+def announce(session: Session, row: ProposalRow) -> None:
+    """Tell the workers that a proposal has content which was not looked at, bound to its hash."""
+    news = {"proposalId": row.id, "hash": row.content_hash, "sessionId": row.session_id}
+    outbox.publish(session, row.merchant_id, DRAFTED, news)
 
 
 def _difference(session: Session, merchant_id: str, new: NewProposal) -> list[dict[str, Any]]:
@@ -167,18 +164,21 @@ def approve(
 ) -> ProposalRow:
     """Turn a pending proposal into a campaign, once; its row's lock decides who does.
 
-    `shown`: the hash of what the owner saw, where it is known.
+    `shown`: the hash of what the owner saw. It may be left out while there was only one thing to
+    see; where another candidate was picked, nothing is approved without it.
     """
-    row = _pending(session, merchant_id, proposal_id, ProposalStatus.APPROVED)
+    row = pending(session, merchant_id, proposal_id, ProposalStatus.APPROVED)
     kept = content_hash(row.id, row.title, row.campaign)
-    if row.content_hash != kept or (shown is not None and shown != kept):
+    is_seen = shown == kept if shown is not None else row.picked_at is None
+    if row.content_hash != kept or not is_seen:
         raise ProposalChanged
     shop = shop_of(session, merchant_id)
+    held_out = tenancy.settings_of(session, merchant_id).campaign_holdout_percent
     if against := risk.reasons(row.campaign, shop.budget_cap):
         raise ProposalUnsafe(against)
     now = utc_now()
-    campaigns.add(session, merchant_id, _campaign(row, now), by.subject)
-    _decided(row, ProposalStatus.APPROVED, by, now)
+    campaigns.add(session, merchant_id, campaign_of(row, now, held_out), by.subject)
+    _decided(session, row, ProposalStatus.APPROVED, by, now)
     row.campaign_id = row.campaign["id"]
     session.flush()
     queries.set_config(session, row, ConfigStatus.ACTIVE, row.campaign_id)
@@ -188,17 +188,18 @@ def approve(
 def reject(
     session: Session, merchant_id: str, proposal_id: str, reason: str | None, by: Principal
 ) -> ProposalRow:
-    row = _pending(session, merchant_id, proposal_id, ProposalStatus.REJECTED)
-    _decided(row, ProposalStatus.REJECTED, by, utc_now())
+    row = pending(session, merchant_id, proposal_id, ProposalStatus.REJECTED)
+    _decided(session, row, ProposalStatus.REJECTED, by, utc_now())
     row.reject_reason = reason
     session.flush()
     queries.set_config(session, row, ConfigStatus.REJECTED)
     return row
 
 
-def _pending(
+def pending(
     session: Session, merchant_id: str, proposal_id: str, target: ProposalStatus
 ) -> ProposalRow:
+    """The proposal, locked, that may move on to `target`. ProposalNotFound, ProposalHandled."""
     row = queries.proposal(session, merchant_id, proposal_id, lock=True)
     if row is None:
         raise ProposalNotFound
@@ -207,24 +208,14 @@ def _pending(
     return row
 
 
-def _decided(row: ProposalRow, status: ProposalStatus, by: Principal, now: datetime) -> None:
+def _decided(
+    session: Session, row: ProposalRow, status: ProposalStatus, by: Principal, now: datetime
+) -> None:
+    """The agent, which waits in the chat for this, hears of it from its worker."""
     row.status, row.decided_by, row.decided_at = status, by.subject, now
-
-
-def _campaign(row: ProposalRow, now: datetime) -> NewCampaign:
-    """Its time begins now, however long the proposal lay."""
-    said, hours = row.campaign, row.campaign.get("ttlHours")
-    return NewCampaign(
-        id=said["id"],
-        name=said["name"],
-        event=said["trigger"]["event"],
-        priority=said["priority"],
-        conditions=tuple(said["conditions"]),
-        action=said["action"],
-        limits=Limits(cap_units=said["budget"]["cap"], cost_units=said["budget"]["costPerHit"]),
-        ttl_until=now + timedelta(hours=float(hours)) if hours is not None else None,
-        strategy_meta=row.strategy_meta,
-    )
+    if row.session_id is not None:
+        row.thread_due_at = now
+        after_commit_ring(session, BELL)
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -237,7 +228,7 @@ def detail(merchant_id: str, proposal_id: str) -> ProposalView:
         row = queries.proposal(session, merchant_id, proposal_id)
         if row is None:
             raise ProposalNotFound
-        return ProposalView.of(row, currency)
+        return looked_at(session, row, currency)
 
 
 def listed(merchant_id: str, form: ProposalsForm) -> ProposalsPage:
@@ -270,7 +261,11 @@ def _page(
 
 
 def state_proposals(session: Session, merchant_id: str) -> list[dict[str, Any]]:
-    """Every proposal, as the state shows it to staff."""
+    """Every proposal, as the state shows it to staff: without what else could have been picked."""
     currency = tenancy.settings_of(session, merchant_id).currency
     rows = queries.all_proposals(session, merchant_id)
-    return [ProposalView.of(row, currency).model_dump(mode="json", by_alias=True) for row in rows]
+    left_out = {"candidates", "refused_candidates", "replay"}
+    return [
+        ProposalView.of(row, currency).model_dump(mode="json", by_alias=True, exclude=left_out)
+        for row in rows
+    ]

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import Select, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -23,6 +24,14 @@ from mealquest.strategy.models import (
     StrategyTurn,
 )
 
+Query = TypeVar("Query", bound=Select[Any])
+
+
+def _locked(found: Query) -> Query:
+    """With the rows' locks, and as the rows are then: what was read before them is read again."""
+    return found.with_for_update().execution_options(populate_existing=True)
+
+
 # --- proposals --------------------------------------------------------------------------------
 
 
@@ -32,7 +41,7 @@ def proposal(
     found = select(ProposalRow).where(
         ProposalRow.merchant_id == merchant_id, ProposalRow.id == proposal_id
     )
-    return session.scalars(found.with_for_update() if lock else found).one_or_none()
+    return session.scalars(_locked(found) if lock else found).one_or_none()
 
 
 def all_proposals(session: Session, merchant_id: str) -> Sequence[ProposalRow]:
@@ -112,6 +121,19 @@ def set_config(
     )
 
 
+def leave_config(session: Session, row: ProposalRow, template_id: str) -> None:
+    """Note that a proposal which used this template stands on another one by now."""
+    session.execute(
+        update(StrategyConfig)
+        .where(
+            StrategyConfig.merchant_id == row.merchant_id,
+            StrategyConfig.template_id == template_id,
+            StrategyConfig.last_proposal_id == row.id,
+        )
+        .values(status=ConfigStatus.DRAFT, updated_at=func.now())
+    )
+
+
 # --- sessions and messages --------------------------------------------------------------------
 
 
@@ -121,7 +143,7 @@ def open_session(
     found = select(StrategySession).where(
         StrategySession.merchant_id == merchant_id, StrategySession.ended_at.is_(None)
     )
-    return session.scalars(found.with_for_update() if lock else found).one_or_none()
+    return session.scalars(_locked(found) if lock else found).one_or_none()
 
 
 def end_sessions(session: Session, merchant_id: str) -> None:
@@ -163,7 +185,16 @@ def turn(
     found = select(StrategyTurn).where(
         StrategyTurn.merchant_id == merchant_id, StrategyTurn.id == turn_id
     )
-    return session.scalars(found.with_for_update() if lock else found).one_or_none()
+    return session.scalars(_locked(found) if lock else found).one_or_none()
+
+
+def turn_of_proposal(session: Session, merchant_id: str, proposal_id: str) -> StrategyTurn | None:
+    """The turn that brought a proposal."""
+    return session.scalars(
+        select(StrategyTurn).where(
+            StrategyTurn.merchant_id == merchant_id, StrategyTurn.proposal_id == proposal_id
+        )
+    ).first()
 
 
 def live_turn(session: Session, merchant_id: str, session_id: str) -> StrategyTurn | None:

@@ -3,32 +3,37 @@
 from decimal import Decimal
 from typing import Any, Self
 
+from mealquest.campaigns.service import ReplayView
 from mealquest.core.money import Currency
 from mealquest.core.wire import Amount, Page, Timestamp, View
+from mealquest.strategy.candidate_replies import (
+    BudgetView,
+    CandidateCard,
+    CandidateView,
+    Difference,
+    RefusedCandidate,
+    differences,
+    has_cards,
+)
 from mealquest.strategy.domain import (
     MessageType,
     ProposalStatus,
     Speaker,
-    TurnState,
 )
-from mealquest.strategy.gifts import leaves, worth
+from mealquest.strategy.gifts import worth
 from mealquest.strategy.models import (
     ProposalRow,
     StrategyMessage,
-    StrategyTurn,
 )
 
 # --- proposals --------------------------------------------------------------------------------
 
 
-class BudgetView(View):
-    cap: int
-    used: int
-    cost_per_hit: int
-
-
 class ReviewCard(View):
-    """What an owner is asked about, in short; `hash` is what an approval may be bound to."""
+    """What an owner is asked about, in short; `hash` is what an approval may be bound to.
+
+    `candidates`: all that may be picked, what waits among them; none where there is no choice.
+    """
 
     proposal_id: str
     status: ProposalStatus
@@ -41,6 +46,7 @@ class ReviewCard(View):
     budget: BudgetView
     created_at: Timestamp
     hash: str
+    candidates: list[CandidateCard]
 
     @classmethod
     def of(cls, row: ProposalRow) -> Self:
@@ -56,15 +62,8 @@ class ReviewCard(View):
             budget=BudgetView.model_validate(row.campaign["budget"]),
             created_at=row.created_at,
             hash=row.content_hash,
+            candidates=[CandidateCard.of(one, row) for one in row.candidates],
         )
-
-
-class Difference(View):
-    """One part that is not as the library has it."""
-
-    path: str
-    before: Any
-    after: Any
 
 
 class ProposalView(View):
@@ -98,6 +97,9 @@ class ProposalView(View):
     cost_of_hit: Amount
     worst_case: Amount
     has_cards: bool
+    replay: ReplayView | None = None  # of one that is looked at, not of a list
+    candidates: list[CandidateView]
+    refused_candidates: list[RefusedCandidate]
 
     @classmethod
     def of(cls, row: ProposalRow, currency: Currency) -> Self:
@@ -123,29 +125,23 @@ class ProposalView(View):
             template_id=row.template_id,
             branch_id=row.branch_id,
             hash=row.content_hash,
-            difference=[
-                Difference(path=one["path"], before=one["from"], after=one["to"])
-                for one in row.difference
-            ],
+            difference=differences(row.difference),
             dropped_fields=row.dropped_fields,
             currency=currency,
             most_hits=hits,
             cost_of_hit=cost,
             worst_case=cost * Decimal(hits),
-            has_cards=_has_cards(row.campaign["action"]),
+            has_cards=has_cards(row.campaign["action"]),
+            candidates=[CandidateView.of(one, row) for one in row.candidates],
+            refused_candidates=[
+                RefusedCandidate.model_validate(one) for one in row.refused_candidates
+            ],
         )
 
 
 def _whole(row: ProposalRow) -> dict[str, Any]:
     ours = {"merchantId": row.merchant_id, "status": "ACTIVE", "strategyMeta": row.strategy_meta}
     return row.campaign | ours
-
-
-def _has_cards(action: dict[str, Any]) -> bool:
-    return any(
-        leaf["type"] == "GRANT_VOUCHER" and leaf["voucher"]["type"] == "DISCOUNT_CARD"
-        for leaf in leaves(action)
-    )
 
 
 class ProposalsPage(Page):
@@ -243,14 +239,3 @@ class ReviewedView(SessionView):
     status: ProposalStatus
     proposal_id: str
     campaign_id: str | None = None
-
-
-class Thinking(View):
-    """A message that is not answered yet."""
-
-    turn_id: str
-    state: TurnState
-
-    @classmethod
-    def of(cls, row: StrategyTurn) -> Self:
-        return cls(turn_id=row.id, state=row.state)

@@ -4,7 +4,11 @@
 `drafting` normalises what a model wrote and `risk` weighs it, `proposals` stores and decides.
 """
 
-from mealquest.strategy.library import configs, is_sandbox, library, state_configs
+from mealquest.strategy.agent.runtime import measure
+from mealquest.strategy.domain import BELL
+from mealquest.strategy.library import configs, is_local, is_sandbox, library, state_configs
+from mealquest.strategy.picking import pick
+from mealquest.strategy.plans import plan
 from mealquest.strategy.proposals import (
     NewProposal,
     add,
@@ -16,11 +20,17 @@ from mealquest.strategy.proposals import (
     note_in_use,
     state_proposals,
 )
-from mealquest.strategy.sessions import begin, current, history, open_chat, review
-from mealquest.strategy.turns import BELL, answer_due, has_due, send
+from mealquest.strategy.replays import SUBSCRIPTIONS, replay, replay_again
+from mealquest.strategy.retention import purge_old as purge_chats
+from mealquest.strategy.sessions import begin, current, history, review
+from mealquest.strategy.talks import open_talk, stop
+from mealquest.strategy.threads import end_due as end_due_threads
+from mealquest.strategy.threads import forget_customer
+from mealquest.strategy.turns import answer_due, has_due, propose, send
 
 __all__ = [
     "BELL",
+    "SUBSCRIPTIONS",
     "NewProposal",
     "add",
     "answer_due",
@@ -30,16 +40,27 @@ __all__ = [
     "current",
     "detail",
     "dismiss",
+    "end_due_threads",
     "every",
+    "forget_customer",
     "has_due",
     "history",
+    "is_local",
     "is_sandbox",
     "library",
     "listed",
+    "measure",
     "note_in_use",
-    "open_chat",
+    "open_talk",
+    "pick",
+    "plan",
+    "propose",
+    "purge_chats",
+    "replay",
+    "replay_again",
     "review",
     "send",
     "state_configs",
     "state_proposals",
+    "stop",
 ]

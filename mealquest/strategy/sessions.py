@@ -3,7 +3,6 @@
 The session's row is locked by whoever adds a message, so two messages never pass each other.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import gettext
@@ -15,12 +14,13 @@ from mealquest.audit import service as audit
 from mealquest.campaigns import service as campaigns
 from mealquest.core import outbox
 from mealquest.core.clock import utc_now
-from mealquest.core.db import transaction
+from mealquest.core.db import after_commit_ring, transaction
 from mealquest.core.errors import Invalid
 from mealquest.core.ids import new_id
 from mealquest.core.principal import Principal
 from mealquest.strategy import proposals, queries
 from mealquest.strategy.domain import (
+    BELL,
     MOST_LISTED,
     MOST_MESSAGES,
     MessageType,
@@ -37,7 +37,6 @@ from mealquest.strategy.replies import (
     ApprovedStrategy,
     MessagesPage,
     MessageView,
-    ProposalView,
     ReviewCard,
     ReviewedView,
     SessionView,
@@ -66,7 +65,8 @@ def _end(session: Session, row: StrategySession) -> None:
     if live is not None:
         live.state, live.status = TurnState.DONE, TurnStatus.AI_UNAVAILABLE
         live.reasons = ["another chat was begun"]
-    row.ended_at = utc_now()
+    row.ended_at = row.thread_due_at = utc_now()
+    after_commit_ring(session, BELL)
     session.flush()
 
 
@@ -137,28 +137,6 @@ def current(merchant_id: str, session_id: str | None) -> SessionView:
         return SessionView(**view_values(session, row))
 
 
-@dataclass(frozen=True, slots=True)
-class OpenChat:
-    session: SessionView | None = None
-    thinks: bool = False
-    proposal: ProposalView | None = None
-
-
-def open_chat(merchant_id: str) -> OpenChat:
-    """The open chat with all that a page shows of it; nothing where there is none."""
-    with transaction(merchant_id) as session:
-        row = queries.open_session(session, merchant_id)
-        if row is None:
-            return OpenChat()
-        pending = queries.pending_of(session, merchant_id, row.id)
-        currency = tenancy.settings_of(session, merchant_id).currency
-        return OpenChat(
-            session=SessionView(**view_values(session, row)),
-            thinks=queries.live_turn(session, merchant_id, row.id) is not None,
-            proposal=ProposalView.of(pending, currency) if pending else None,
-        )
-
-
 def require_open(
     session: Session, merchant_id: str, session_id: str | None, *, lock: bool = False
 ) -> StrategySession:
@@ -190,7 +168,8 @@ def view_values(session: Session, row: StrategySession) -> dict[str, Any]:
 
 def _active(session: Session, merchant_id: str) -> list[ActiveCampaign]:
     """The last ones that run."""
-    rows = [row for row in campaigns.state_rows(session, merchant_id) if row["status"] == "ACTIVE"]
+    known = campaigns.state_rows(session, merchant_id)
+    rows = [row for row in known if row["status"] == "ACTIVE" and not row["ended"]]
     return [ActiveCampaign.model_validate(row) for row in rows[-MOST_LISTED:]]
 
 

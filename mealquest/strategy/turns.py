@@ -5,12 +5,14 @@ turn is still waited for; an answer that comes too late is thrown away.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
+from typing import Any, TypeVar
 
 import structlog
-from flask import current_app
 from flask_babel import gettext
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -22,27 +24,39 @@ from mealquest.core.clock import utc_now
 from mealquest.core.db import after_commit_ring, platform_transaction, transaction
 from mealquest.core.ids import new_id
 from mealquest.core.principal import Principal
-from mealquest.strategy import answers, queries
-from mealquest.strategy.agent.domain import ChatTask, Decision, FailureCode, Unavailable
-from mealquest.strategy.briefing import task_of
+from mealquest.strategy import answers, plans, queries, threads
+from mealquest.strategy.agent.domain import (
+    ChatTask,
+    Decision,
+    FailureCode,
+    Mode,
+    Plan,
+    PlanTask,
+    Unavailable,
+)
+from mealquest.strategy.briefing import plan_task_of, task_of
 from mealquest.strategy.domain import (
+    BELL,
     LIVE,
     Speaker,
+    TurnKind,
     TurnState,
     TurnStatus,
 )
 from mealquest.strategy.errors import SessionNotFound, TurnRunning
-from mealquest.strategy.forms import MessageForm
+from mealquest.strategy.forms import MessageForm, PlanForm
 from mealquest.strategy.models import StrategySession, StrategyTurn
+from mealquest.strategy.plan_replies import THINKING, PlanView
 from mealquest.strategy.replies import TurnView
 from mealquest.strategy.sessions import open_one, say, view_values
 from mealquest.strategy.words import in_shops_words
 
-BELL = "strategy"
 MESSAGE = "STRATEGY_CHAT_MESSAGE"
 LEASE_S = 60  # a worker that died with a turn costs so long
 LOOK_S = 0.1
-THINKING = "THINKING"  # of a page that waits no longer; the answer comes by itself
+
+Said = Decision | Plan | Unavailable
+Shown = TypeVar("Shown")
 
 log = structlog.get_logger(__name__)
 
@@ -59,20 +73,32 @@ def send(
         SessionNotFound: a chat was named that is not open.
         TurnRunning: the message before is still being answered.
     """
-    until = time.monotonic() + _turn_s()
-    while True:
-        begun = _begin(merchant_id, form, by)
-        if isinstance(begun, TurnView):
-            return begun
-        if begun is not None:
-            return _wait(merchant_id, begun, wait_s)
+    begun: TurnView | str = _begun(partial(_begin, merchant_id, form, by), wait_s)
+    if isinstance(begun, TurnView):
+        return begun
+    return _wait(merchant_id, begun, wait_s, shown)
+
+
+def propose(
+    merchant_id: str, form: PlanForm, by: Principal, wait_s: float | None = None
+) -> PlanView:
+    """Ask for a strategy outright, and wait as `send` does.
+
+    Raises:
+        TemplateNotFound; TurnRunning: the plan before is still being answered.
+    """
+    begun: str = _begun(partial(plans.begin, merchant_id, form, by, plans.lives_s()), wait_s)
+    return _wait(merchant_id, begun, wait_s, plans.shown)
+
+
+def _begun(begin: Callable[[], Any], wait_s: float | None) -> Any:
+    """What `begin` begins, once nothing else is being answered. TurnRunning: it still is."""
+    until = time.monotonic() + plans.lives_s()
+    while (begun := begin()) is None:
         if wait_s is not None or time.monotonic() >= until:
             raise TurnRunning
         time.sleep(LOOK_S)
-
-
-def _turn_s() -> float:
-    return float(current_app.config["SETTINGS"].ai_turn_wait_s)
+    return begun
 
 
 def _begin(merchant_id: str, form: MessageForm, by: Principal) -> TurnView | str | None:
@@ -96,7 +122,7 @@ def _begin(merchant_id: str, form: MessageForm, by: Principal) -> TurnView | str
                 first_seq=said.seq,
                 asked_by=by.subject,
                 asked_role=by.role,
-                deadline_at=utc_now() + timedelta(seconds=_turn_s()),
+                deadline_at=utc_now() + timedelta(seconds=plans.lives_s()),
             )
         )
         after_commit_ring(session, BELL)
@@ -128,7 +154,12 @@ def _review_first(session: Session, row: StrategySession, by: Principal) -> Turn
     return view
 
 
-def _wait(merchant_id: str, turn_id: str, wait_s: float | None) -> TurnView:
+def _wait(
+    merchant_id: str,
+    turn_id: str,
+    wait_s: float | None,
+    show: Callable[[Session, StrategyTurn], Shown],
+) -> Shown:
     patience = time.monotonic() + wait_s if wait_s is not None else None
     while True:
         with transaction(merchant_id) as session:
@@ -136,17 +167,17 @@ def _wait(merchant_id: str, turn_id: str, wait_s: float | None) -> TurnView:
             if row is None:
                 raise SessionNotFound
             if row.state is TurnState.DONE:
-                return shown(session, row)
+                return show(session, row)
             if patience is not None and time.monotonic() >= patience:
-                return shown(session, row)
+                return show(session, row)
             late = row.deadline_at <= utc_now()
         if late:
-            finish(merchant_id, turn_id, _too_late())
+            finish(merchant_id, turn_id, too_late())
         else:
             time.sleep(LOOK_S)
 
 
-def _too_late() -> Unavailable:
+def too_late() -> Unavailable:
     return Unavailable.because("the strategist did not answer in time", FailureCode.TIMEOUT)
 
 
@@ -192,7 +223,7 @@ _LATE = text(
 
 def has_due() -> bool:
     with platform_transaction("the tick asks for every merchant at once") as session:
-        return bool(session.scalar(_DUE))
+        return bool(session.scalar(_DUE)) or threads.has_due(session)
 
 
 def answer_due() -> bool:
@@ -210,25 +241,33 @@ def _end_late() -> None:
     with platform_transaction("turns of every merchant have a deadline") as session:
         late = session.execute(_LATE).all()
     for merchant_id, turn_id in late:
-        finish(merchant_id, turn_id, _too_late())
+        finish(merchant_id, turn_id, too_late())
 
 
 def answer(merchant_id: str, turn_id: str) -> None:
     """Ask the model for one turn, and store what it said. Safe to run twice."""
     with transaction(merchant_id) as session:
         turn = queries.turn(session, merchant_id, turn_id)
-        task = task_of(session, turn) if turn and turn.state in LIVE else None
-    if task is not None:
-        finish(merchant_id, turn_id, decide(task))
+        task = _task(session, turn) if turn and turn.state in LIVE else None
+    if task is None:
+        return
+    said = decide(task)
+    finish(merchant_id, turn_id, said)
+    if isinstance(said, Decision) and said.mode is Mode.PROPOSAL:
+        threads.end_unanswered(merchant_id, turn_id)
 
 
-def decide(task: ChatTask) -> Decision | Unavailable:
+def _task(session: Session, turn: StrategyTurn) -> ChatTask | PlanTask:
+    is_plan = turn.kind is TurnKind.PLAN
+    return plan_task_of(session, turn) if is_plan else task_of(session, turn)
+
+
+def decide(task: ChatTask | PlanTask) -> Said:
     """Ask the strategist. Only here, and only in a worker, is the agent brought into a process."""
     try:
         agent = import_module("mealquest.strategy.agent.run")
-        found: Decision | Unavailable = agent.run_turn(
-            replace(task, facts=agent.facts_of(task.merchant_id))
-        )
+        run = agent.run_plan if isinstance(task, PlanTask) else agent.run_turn
+        found: Said = run(replace(task, facts=agent.facts_of(task.merchant_id)))
     except Exception as failure:
         log.error("turn failed", turn_id=task.turn_id, exc_info=failure)
         reason = f"the strategist failed ({type(failure).__name__})"
@@ -236,12 +275,14 @@ def decide(task: ChatTask) -> Decision | Unavailable:
     return found
 
 
-def finish(merchant_id: str, turn_id: str, said: Decision | Unavailable) -> bool:
+def finish(merchant_id: str, turn_id: str, said: Said) -> bool:
     """Store an answer, once. False: the turn was over, and the answer is thrown away."""
     with transaction(merchant_id) as session:
         turn = queries.turn(session, merchant_id, turn_id)
+        if turn is not None and turn.kind is TurnKind.PLAN and not isinstance(said, Decision):
+            return plans.finish(session, turn, said)
         row = queries.open_session(session, merchant_id, lock=True)
-        if turn is None or row is None or row.id != turn.session_id:
+        if turn is None or row is None or row.id != turn.session_id or isinstance(said, Plan):
             return False
         session.refresh(turn, with_for_update=True)
         if turn.state is TurnState.DONE:

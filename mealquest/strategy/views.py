@@ -11,7 +11,13 @@ from mealquest.core.principal import MANAGEMENT, MERCHANT, Role
 from mealquest.core.spreadsheet import local
 from mealquest.core.wire import NoInput
 from mealquest.strategy import service
-from mealquest.strategy.forms import ConfirmForm, ProposalPathForm, ProposalsForm, RejectForm
+from mealquest.strategy.forms import (
+    ConfirmForm,
+    PickForm,
+    ProposalPathForm,
+    ProposalsForm,
+    RejectForm,
+)
 from mealquest.strategy.library_replies import ConfigsView, LibraryView
 from mealquest.strategy.replies import (
     ConfirmView,
@@ -38,6 +44,10 @@ class ProposalPage(ProposalView):
     may_decide: bool = Field(False, exclude=True)
 
 
+class LibraryPage(LibraryView):
+    may_ask: bool = Field(False, exclude=True)
+
+
 @feature.get(
     api="/api/merchant/strategy-library",
     page="/console/strategy/library",
@@ -45,9 +55,10 @@ class ProposalPage(ProposalView):
     scope=Scope.QUERY,
     template="strategy/library",
 )
-def library(call: Call, form: NoInput) -> LibraryView:
+def library(call: Call, form: NoInput) -> LibraryPage:
     """The templates with their branches, and how the strategist stands."""
-    return service.library(call.merchant_id)
+    found = service.library(call.merchant_id)
+    return LibraryPage(**dict(found), may_ask=call.principal.role in MANAGEMENT)
 
 
 @feature.get(api="/api/merchant/strategy-configs", roles=MERCHANT, scope=Scope.QUERY)
@@ -124,6 +135,24 @@ def proposal(call: Call, form: ProposalPathForm) -> ProposalPage:
 def confirm(call: Call, form: ConfirmForm) -> ConfirmView:
     """Approve a proposal: its campaign runs from now on."""
     return service.confirm(call.merchant_id, form, call.principal)
+
+
+@feature.post(
+    api="/api/merchant/proposals/<proposal_id>/pick",
+    page="/console/proposals/<proposal_id>/pick",
+    roles=OWNER,
+    scope=Scope.BODY,
+    gate=Operation.PROPOSAL_CONFIRM,
+    action="PROPOSAL_CANDIDATE_PICK",
+    again="strategy.proposal",
+    template="strategy/proposal",
+    see_other=lambda view: url_for("strategy.proposal.page", proposal_id=view.id),
+    flash=lambda _view: _("This draft waits for approval now. Look at it before you approve."),
+)
+def pick(call: Call, form: PickForm) -> ProposalPage:
+    """Put another candidate in the place of the one that waits."""
+    found = service.pick(call.merchant_id, form, call.principal)
+    return ProposalPage(**dict(found), may_decide=call.principal.role is Role.OWNER)
 
 
 @feature.post(

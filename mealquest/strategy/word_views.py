@@ -2,8 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from mealquest.strategy.agent.variants import Temper
 from mealquest.strategy.catalogue import CATEGORY_NAMES, LIBRARY, Category
 from mealquest.strategy.domain import ConfigStatus, ProposalStatus
+from mealquest.strategy.notes import temper_name
 from mealquest.web.frame import Feature
 from mealquest.web.look import translate as _
 
@@ -57,6 +59,64 @@ def category_name(category: str) -> str:
 @feature.word
 def categories() -> list[str]:
     return [category.value for category in Category]
+
+
+@feature.word
+def temper_label(temper: Temper | None) -> str:
+    return temper_name(temper) if temper else ""
+
+
+@feature.word
+def fact_name(fact_id: str) -> str:
+    """What a fact is about, by its id; another's by the name in it."""
+    name = fact_id.partition("#")[0]
+    kind, _dot, rest = name.partition(".")
+    if kind == "campaigns" and rest:
+        template_id, _dot, branch_id = rest.partition(".")
+        return f"{template_name(template_id)} · {branch_name(template_id, branch_id.upper())}"
+    names = {
+        "sales.today": _("Sales today"),
+        "sales.week_ago": _("Sales on the same weekday before"),
+        "sales.by_hour": _("Sales today by hour"),
+        "orders": _("Orders"),
+        "wallets.owed": _("Balances owed to customers"),
+        "wallets.filled": _("Wallets that hold something"),
+        "customers.by_recency": _("Customers by their last order"),
+        "customers.by_spend": _("Customers by what they spent in 90 days"),
+        "spend.by_spend": _("Spent in 90 days, by what each spent"),
+        "wallets.expiring": _("Vouchers that expire within a week"),
+    }
+    return names.get(name, name)
+
+
+@feature.word
+def figure_name(key: str) -> str:
+    """A figure of a fact by its key; another's by the key as it reads."""
+    names = {
+        "taken": _("taken"),
+        "refunded": _("refunded"),
+        "net": _("net"),
+        "today": _("today"),
+        "week_ago": _("a week ago"),
+        "principal": _("paid in"),
+        "bonus": _("bonus"),
+        "silver": _("change"),
+        "wallets": _("wallets"),
+        "last_month": _("within 30 days"),
+        "second_month": _("31 to 60 days ago"),
+        "third_month": _("61 to 90 days ago"),
+        "longer": _("longer ago"),
+        "little": _("below the average"),
+        "more": _("up to twice the average"),
+        "most": _("more than twice the average"),
+        "customers": _("customers"),
+        "hits": _("hits"),
+        "cost": _("cost"),
+        "vouchers": _("vouchers"),
+        "redeemed": _("vouchers used"),
+        "lift": _("lift"),
+    }
+    return names.get(key, key.replace("_", " "))
 
 
 @feature.word

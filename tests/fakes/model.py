@@ -4,12 +4,12 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.fakes.server import FakeServer, Handler
 
 
 class Behaviour(StrEnum):
@@ -25,6 +25,11 @@ class Behaviour(StrEnum):
     OTHER_SHAPE = "other shape"  # 200, and JSON that is no completion
     FLOODS = "floods"  # 200, and no end of words
     HANGS = "hangs"  # answers nothing until the server is closed
+    CUTS = "cuts"  # streams half of the words, and closes as if that were all
+    CUT_JSON = "cut json"  # streams half of the words, and says that it is done
+    TROUBLED = "troubled"  # streams half of the words, and then an error
+    STREAMS_TRASH = "streams trash"  # events that are no completion
+    WHOLE = "whole"  # answers whole whatever it was asked
     TRICKLES = "trickles"  # a byte now and then, until the server is closed
 
 
@@ -46,9 +51,10 @@ REPLY = {"mode": "CHAT_REPLY", "assistantMessage": "hello"}
 
 
 @dataclass
-class ModelServer:
+class ModelServer(FakeServer):
     """`says` makes the assistant's words; `days` are gone through before `behaviour` holds.
 
+    Where it is asked to stream it does, with `token_delay_s` between two pieces of the words.
     `delay_s` passes before each answer; `most_at_once` is how many requests were in it together.
     """
 
@@ -56,41 +62,24 @@ class ModelServer:
     days: list[Behaviour] = field(default_factory=list)
     says: Callable[[dict[str, Any]], str] = lambda _sent: json.dumps(REPLY)
     delay_s: float = 0.0
+    token_delay_s: float = 0.0
     asked: list[Asked] = field(default_factory=list)
     most_at_once: int = 0
-    closing: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.one = threading.Lock()
         self.at_once = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.serve(_handler_of(self))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"{self.root}/v1"
 
     def proposes(self, **proposal: Any) -> None:
         self.answers({"mode": "PROPOSAL", "assistantMessage": "a draft", "proposal": proposal})
 
     def answers(self, decision: Any) -> None:
         self.says = lambda _sent: json.dumps(decision)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 _BAD_DAYS = {
@@ -107,13 +96,46 @@ _BAD_DAYS = {
 def completion(words: str) -> bytes:
     message = {"role": "assistant", "content": words}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    return json.dumps({"object": "chat.completion", "choices": [choice]}).encode()
+    usage = {"prompt_tokens": 700, "completion_tokens": 30, "total_tokens": 730}
+    whole = {"object": "chat.completion", "choices": [choice], "usage": usage}
+    return json.dumps(whole).encode()
 
 
-def _handler_of(server: ModelServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+PIECE = 5
+_STREAMED = {
+    Behaviour.ANSWERS,
+    Behaviour.CUTS,
+    Behaviour.CUT_JSON,
+    Behaviour.TROUBLED,
+    Behaviour.STREAMS_TRASH,
+}
+
+
+def events(words: str, behaviour: Behaviour) -> Iterator[str]:
+    """What a stream says, event by event."""
+    if behaviour is not Behaviour.ANSWERS:
+        words = words[: len(words) // 2]
+    if behaviour is Behaviour.STREAMS_TRASH:
+        yield "<p>no json</p>"
+        return
+    for begin in range(0, len(words), PIECE):
+        yield _event([{"index": 0, "delta": {"content": words[begin : begin + PIECE]}}])
+    if behaviour is Behaviour.TROUBLED:
+        yield json.dumps({"error": {"message": "overloaded"}})
+    if behaviour in (Behaviour.ANSWERS, Behaviour.CUT_JSON):
+        yield _event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+        yield _event([], usage={"prompt_tokens": 700, "completion_tokens": 30, "total_tokens": 730})
+        yield "[DONE]"
+
+
+def _event(choices: list[Any], **more: Any) -> str:
+    return json.dumps({"object": "chat.completion.chunk", "choices": choices} | more)
+
+
+def _handler_of(server: ModelServer) -> type[Handler]:
+    class Answering(Handler):
+        def take(self, body: bytes) -> None:
+            sent = json.loads(body)
             headers = {name.lower(): value for name, value in self.headers.items()}
             with server.one:
                 server.asked.append(Asked(self.path, headers, sent))
@@ -128,7 +150,9 @@ def _handler_of(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                     server.at_once -= 1
 
         def _behave(self, behaviour: Behaviour, sent: dict[str, Any]) -> None:
-            if behaviour is Behaviour.ANSWERS:
+            if sent.get("stream") and behaviour in _STREAMED:
+                self._stream(events(server.says(sent), behaviour))
+            elif behaviour in (Behaviour.ANSWERS, Behaviour.WHOLE):
                 self._send(200, completion(server.says(sent)))
             elif behaviour is Behaviour.NO_JSON:
                 self._send(200, completion("I would rather tell you in prose."))
@@ -146,6 +170,18 @@ def _handler_of(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body)
             except OSError:  # the other side has had enough
                 self.close_connection = True
+
+        def _stream(self, said: Iterator[str]) -> None:
+            self.close_connection = True
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+            self.end_headers()
+            try:
+                for event in said:
+                    self.wfile.write(f"data: {event}\n\n".encode())
+                    server.closing.wait(server.token_delay_s)
+            except OSError:  # the other side has had enough
+                return
 
         def _break_off(self, behaviour: Behaviour) -> None:
             self.close_connection = True
@@ -170,7 +206,4 @@ def _handler_of(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             except OSError:
                 return
 
-        def log_message(self, *args: Any) -> None:
-            """Tests read `asked`; nothing is printed."""
-
-    return Handler
+    return Answering

@@ -43,9 +43,13 @@ def open_shop() -> tuple[str, Principal]:
                 staff_id=name,
                 role=role,
                 name=name,
-                phone=f"+86139{abs(hash((merchant_id, name))) % 10**8:08d}",
+                phone=phone_of(merchant_id, name),
             )
     return merchant_id, Principal(Role.OWNER, "staff_owner", merchant_id)
+
+
+def phone_of(merchant_id: str, staff_id: str) -> str:
+    return f"+86139{abs(hash((merchant_id, staff_id))) % 10**8:08d}"
 
 
 def ask(merchant_id: str, by: Principal, content: str, session_id: str | None = None) -> TurnView:

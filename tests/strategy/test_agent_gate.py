@@ -110,6 +110,13 @@ def test_threads_and_workers_together_are_never_more_than_allowed(request, share
     assert one.look() == (0, 0)
 
 
+def test_a_turn_that_takes_long_keeps_its_place_for_as_long_as_it_lives() -> None:
+    gate = Gate(Bounds(concurrency=1, lease_s=0.1, wait_s=0.4), None)
+    with gate.turn("a"), pytest.raises(WaitedTooLong), gate.turn("b"):
+        raise AssertionError("served beside another")
+    assert gate.look() == (0, 0)
+
+
 def test_who_waits_too_long_is_told_and_leaves_the_line() -> None:
     gate = Gate(Bounds(concurrency=1, lease_s=30, most=1, wait_s=0.1), None)
     with gate.turn("a"):

@@ -7,8 +7,10 @@ import time
 from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 
-from mealquest.core.settings import AiProvider
+from mealquest.core.settings import AiProvider, Settings
+from mealquest.strategy.agent import figures
 from mealquest.strategy.agent.breaker import Breaker, CircuitOpen
 from mealquest.strategy.agent.config import ModelConfig
 from mealquest.strategy.agent.domain import FailureCode
@@ -45,6 +47,23 @@ def failure(server: ModelServer, breaker: Breaker | None = None, **changed) -> M
     with model_at(server, breaker, **changed) as model, pytest.raises(ModelFailed) as failed:
         model.ask(MESSAGES, 768)
     return failed.value
+
+
+@pytest.mark.parametrize(
+    ("provider", "timeout_ms"),
+    [("bigmodel", 45_000), ("deepseek", 15_000), ("other", 15_000), ("sandbox", 15_000)],
+)
+def test_patience_is_the_contracts_unless_it_is_configured(provider, timeout_ms) -> None:
+    """Attempts in total, wait, breaker, at once: 3.9; 45 s for BigModel alone."""
+    config = ModelConfig.of(Settings(_env_file=None, ai_provider=provider))
+    assert (config.timeout_ms, config.attempts, config.backoff_ms) == (timeout_ms, 2, 180)
+    assert (config.threshold, config.cooldown_ms, config.concurrency) == (4, 30_000, 1)
+    own = {"ai_timeout_ms": 7, "ai_max_retries": 6, "ai_retry_backoff_ms": 5}
+    own |= {"ai_circuit_breaker_threshold": 9, "ai_max_concurrency": 3}
+    own |= {"ai_circuit_breaker_cooldown_ms": 8}
+    config = ModelConfig.of(Settings(_env_file=None, ai_provider=provider, **own))
+    assert (config.timeout_ms, config.attempts, config.backoff_ms) == (7, 6, 5)
+    assert (config.threshold, config.cooldown_ms, config.concurrency) == (9, 8, 3)
 
 
 def test_what_is_sent(server) -> None:
@@ -223,3 +242,41 @@ def test_words_before_and_after_the_json_are_tolerated(server) -> None:
     server.says = lambda _: f"Sure!\n```json\n{json.dumps(REPLY)}\n```\nAnything else?"
     with model_at(server) as model:
         assert model.ask(MESSAGES, 768) == REPLY
+
+
+def sample(name: str, **labels: str) -> float:
+    model = {"provider": "openai_compatible", "model": "counted"}
+    return REGISTRY.get_sample_value(f"mealquest_ai_{name}", model | labels) or 0
+
+
+def test_calls_are_counted_by_what_became_of_them(server) -> None:
+    """Ten figures of one good call after two bad ones, and of a breaker that is open then."""
+    breaker = Breaker(replace(CONFIG, threshold=2), None)
+    server.days = [Behaviour.BROKEN, Behaviour.ANSWERS, Behaviour.NO_JSON]
+    with model_at(server, breaker, model="counted") as model:
+        model.ask(MESSAGES, 768)
+    assert failure(server, breaker, model="counted").unavailable.code is FailureCode.FORMAT
+    server.behaviour = Behaviour.BROKEN
+    failure(server, breaker, model="counted")
+    failure(server, breaker, model="counted")
+
+    outcomes = {"answered": 1, "AI_HTTP_ERROR": 3, "AI_INVALID_JSON": 1, "AI_CIRCUIT_OPEN": 1}
+    assert {o: sample("calls_total", outcome=o) for o in outcomes} == outcomes
+    assert sample("call_duration_seconds_count") == 5 == len(server.asked)  # none while it is open
+    assert sample("call_duration_seconds_sum") > 0
+    assert sample("retries_total") == 2
+    assert sample("tokens_total", kind="prompt") == 1400  # also of the answer that was no JSON
+    assert sample("tokens_total", kind="completion") == 60
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, "many", {}, {"prompt_tokens": -1, "completion_tokens": "7"}, {"prompt_tokens": 1e9}],
+)
+def test_counts_of_tokens_that_make_no_sense_count_nothing(usage) -> None:
+    config = replace(CONFIG, model="senseless")
+    figures.used(config, usage)
+    labels = {"provider": "openai_compatible", "model": "senseless"}
+    for kind in ("prompt", "completion"):
+        value = REGISTRY.get_sample_value("mealquest_ai_tokens_total", labels | {"kind": kind})
+        assert value is None

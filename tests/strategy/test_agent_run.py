@@ -20,6 +20,7 @@ from mealquest.strategy.agent.domain import (
     Decision,
     FailureCode,
     Mode,
+    Note,
     PlanStatus,
     PlanTask,
     Unavailable,
@@ -114,7 +115,8 @@ def test_a_figure_that_comes_from_nowhere_is_refused(model) -> None:
     decision = run.run_turn(task())
     assert isinstance(decision, Decision)
     assert decision.mode is Mode.CHAT_REPLY
-    assert "put aside" in decision.assistant_message
+    assert decision.note is Note.UNTRACED
+    assert not decision.assistant_message
     assert not run.review("m_1", "sc_1", {"decision": "APPROVE"})
 
 
@@ -124,7 +126,7 @@ def test_an_untraced_figure_beside_a_good_draft_is_not_told(model) -> None:
     decision = run.run_turn(task())
     assert isinstance(decision, Decision)
     assert decision.proposals == (DRAFT,)
-    assert decision.assistant_message == "Here is a draft for your review."
+    assert (decision.assistant_message, decision.note) == ("", Note.DRAFTED)
     model.answers(said | {"assistantMessage": "Dinner: 1311.5, cap 100."})
     told = run.run_turn(task())
     assert isinstance(told, Decision)
@@ -219,7 +221,7 @@ def test_a_plan_asks_back_before_it_asks_the_model(model) -> None:
     assert not isinstance(plan, Unavailable)
     assert plan.status is PlanStatus.NEED_CLARIFICATION
     assert plan.missing_slots == ("goal", "budget_cap", "time_window")
-    assert len(plan.questions) == 3
+    assert (len(plan.missing_slots), plan.note) == (3, Note.OPEN)
     assert plan.confidence == 0.35
     assert model.asked == []
 

@@ -349,6 +349,7 @@ def test_what_is_audited_and_told(app):
     assert [event.type for event in events] == [
         "STRATEGY_CHAT_SESSION_CREATED",
         "STRATEGY_CHAT_MESSAGE",
+        "PROPOSAL_DRAFTED",
         "STRATEGY_CHAT_MESSAGE",
         "STRATEGY_CHAT_MESSAGE",
         "STRATEGY_CHAT_REVIEWED",

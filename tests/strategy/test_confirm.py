@@ -54,6 +54,7 @@ def test_the_owner_confirms_and_a_campaign_runs_from_then_on(app):
         "campaignId": "campaign_rainy_hot_soup",
     }
     made = campaigns_of(STORE)["campaign_rainy_hot_soup"]
+    assert made.holdout_percent == 10  # of the shop's customers, as the product is configured
     assert (made.event, made.priority, made.cap_units, made.cost_units) == (
         "WEATHER_CHANGE",
         90,

@@ -94,6 +94,7 @@ LIMITS: list[tuple[Any, str]] = [
     ({"budget": {"cap": 451}}, "budget cap exceeds guardrail (451 > 450)"),
     ({"budget": {"costPerHit": 0}}, "invalid cost per hit"),
     ({"budget": {"cap": 120, "costPerHit": 73}}, "cost per hit exceeds guardrail"),
+    ({"budget": {"cap": 10, "costPerHit": 61}}, "cost per hit exceeds guardrail"),
     ({"priority": 39}, "priority out of safe range"),
     ({"priority": 1000}, "priority out of safe range"),
     ({"ttlHours": "soon"}, "invalid ttl"),
@@ -187,6 +188,23 @@ def test_every_reason_is_told_at_once():
         "cost per hit exceeds guardrail",
         "priority out of safe range",
     ]
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"ttlHours": 0}, "invalid ttl"),
+        ({"ttlHours": "soon"}, "invalid ttl"),
+        ({"trigger": None}, "missing trigger event"),
+        ({"priority": None}, "priority out of safe range"),
+        ({"budget": {}}, "invalid cost per hit"),
+        ({"action": {"type": "COMPOSITE", "actions": []}}, "the action gives nothing"),
+        ({"action": voucher(type="DISCOUNT_CARD")}, "discount rate below guardrail"),
+    ],
+)
+def test_what_was_stored_is_weighed_without_what_read_it(part, reason):
+    """At approval nothing stands between the row and the limits."""
+    assert reason in risk.reasons(draft().campaign | part, Decimal(300))
 
 
 def test_a_larger_merchant_may_plan_with_more():

@@ -21,8 +21,11 @@ def prepare() -> None:
 
 @agent.command("purge")
 @click.option("--days", default=30, type=click.IntRange(min=0), show_default=True)
-def purge(days: int) -> None:
+@click.option("--merchant", help="All of this merchant's instead, as when it is erased.")
+def purge(days: int, merchant: str | None) -> None:
     """Drop the checkpoints of conversations in which nothing happened for so many days."""
     from mealquest.strategy.agent.run import store
 
-    click.echo(f"dropped {store().purge(timedelta(days=days))} conversations")
+    kept = store()
+    gone = kept.purge_merchant(merchant) if merchant else kept.purge(timedelta(days=days))
+    click.echo(f"dropped {gone} conversations")

@@ -17,15 +17,21 @@ REASON = 180
 REJECTIONS = 6
 ELLIPSIS = "…"
 
-DRAFTED = "Here is a draft for your review."
-UNCLEAR = "Tell me more about what you want to achieve."
-
 Json = dict[str, Any]
 
 
 class Mode(StrEnum):
     CHAT_REPLY = "CHAT_REPLY"
     PROPOSAL = "PROPOSAL"
+
+
+class Note(StrEnum):
+    """What is told in the product's own words, where a model has none or may not use its own."""
+
+    DRAFTED = "DRAFTED"
+    UNCLEAR = "UNCLEAR"
+    UNTRACED = "UNTRACED"  # a draft quoted figures of which nothing is known
+    OPEN = "OPEN"  # the request leaves open what a draft depends on
 
 
 class FailureCode(StrEnum):
@@ -40,6 +46,7 @@ class FailureCode(StrEnum):
     QUEUE_FULL = "AI_QUEUE_FULL"
     WAITED_TOO_LONG = "AI_QUEUE_TIMEOUT"
     GRAPH = "AI_GRAPH_FAILED"
+    STOPPED = "AI_STOPPED"  # nobody waits for the answer any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +92,13 @@ class ChatTask:
 
 @dataclass(frozen=True, slots=True)
 class PlanTask:
-    """A strategy asked for outright, by an intent in words or by template and branch."""
+    """A strategy asked for outright, by an intent in words or by template and branch.
+
+    `turn_id` names the work for the model's line, so that it may be taken up again after a kill.
+    """
 
     merchant_id: str
+    turn_id: str = ""
     intent: str = ""
     template_id: str | None = None
     branch_id: str | None = None
@@ -98,11 +109,15 @@ class PlanTask:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the model decided. Proposals are its own words, still to be validated."""
+    """What the model decided. Proposals are its own words, still to be validated.
+
+    With a `note` there is no message: it is told in the shop's language.
+    """
 
     mode: Mode
     assistant_message: str
     proposals: tuple[Json, ...] = ()
+    note: Note | None = None
 
 
 class PlanStatus(StrEnum):
@@ -112,13 +127,15 @@ class PlanStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the planner ends with: candidates, or what it still has to be told."""
+    """What the planner ends with: candidates, or what it still has to be told, by slot.
+
+    `note`: why there is nothing, told in the shop's language.
+    """
 
     status: PlanStatus
     candidates: tuple[Json, ...] = ()
     missing_slots: tuple[str, ...] = ()
-    questions: tuple[str, ...] = ()
-    rationale: str = ""
+    note: Note | None = None
     confidence: float | None = None
     profile: Json = field(default_factory=dict)
 
@@ -199,8 +216,8 @@ def decided(answer: Json) -> Decision:
     words = answer.get("assistantMessage")
     message = words.strip() if isinstance(words, str) else ""
     if answer.get("mode") == Mode.PROPOSAL and proposals:
-        return Decision(Mode.PROPOSAL, message or DRAFTED, proposals)
-    return Decision(Mode.CHAT_REPLY, message or UNCLEAR)
+        return Decision(Mode.PROPOSAL, message, proposals, None if message else Note.DRAFTED)
+    return Decision(Mode.CHAT_REPLY, message, note=None if message else Note.UNCLEAR)
 
 
 def _proposals(answer: Json) -> tuple[Json, ...]:

@@ -1,9 +1,10 @@
 """So many turns with the model at once, over all workers; the others wait, each merchant in turn.
 
 The line is a small state that all workers share. Who waits says so again and again, and who is
-served has a lease: a worker that was killed holds nobody up for longer than that.
+served renews a short lease: a worker that was killed holds nobody up for longer than that.
 """
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import redis
+from prometheus_client import Histogram
 
 from mealquest.core.ids import new_id
 from mealquest.strategy.agent.config import QUEUE_MOST, ModelConfig
@@ -19,8 +21,16 @@ from mealquest.strategy.agent.shared import Json, Shared
 WAIT_S = 45.0
 MERCHANT_MOST = 4  # of one merchant's turns may wait at once
 UNSEEN_S = 3.0  # a waiting turn that has not asked for so long is gone
-MARGIN_S = 10.0
+LEASE_S = 6.0
+RENEWALS = 4  # of a lease, before it would end
 POLL_S = 0.05
+
+queue_seconds = Histogram(
+    "mealquest_ai_queue_wait_seconds",
+    "Time a turn waited for the model until it was served, or turned away: full, late.",
+    ["outcome"],
+    buckets=(0.01, 0.05, 0.25, 1, 2.5, 5, 10, 20, 45),
+)
 
 
 class QueueFull(Exception):
@@ -33,10 +43,10 @@ class WaitedTooLong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`concurrency` turns at once, each for `lease_s` at most; `most` wait, for `wait_s` each."""
+    """`concurrency` turns at once, `most` wait, for `wait_s` each; a dead one counts `lease_s`."""
 
     concurrency: int
-    lease_s: float
+    lease_s: float = LEASE_S
     most: int = QUEUE_MOST
     merchant_most: int = MERCHANT_MOST
     wait_s: float = WAIT_S
@@ -118,6 +128,15 @@ def asked(state: Json, now: float, ticket: str, merchant: str, bounds: Bounds) -
     }, True
 
 
+def renewed(
+    state: Json, now: float, ticket: str, merchant: str, bounds: Bounds
+) -> tuple[Json, None]:
+    """One that was swept by mistake counts again."""
+    state, _ = left(state, now, ticket)
+    running = {"ticket": ticket, "merchant": merchant, "until": now + bounds.lease_s}
+    return state | {"running": [*state["running"], running]}, None
+
+
 def left(state: Json, now: float, ticket: str) -> tuple[Json, None]:
     state = swept(state, now)
     return state | {
@@ -135,8 +154,7 @@ class Gate:
 
     @classmethod
     def of(cls, config: ModelConfig, connection: "redis.Redis | None") -> "Gate":
-        lease_s = config.longest_ms / 1000 + MARGIN_S
-        return cls(Bounds(config.concurrency, lease_s), connection)
+        return cls(Bounds(config.concurrency), connection)
 
     @contextmanager
     def turn(self, merchant: str, ticket: str = "") -> Iterator[None]:
@@ -148,21 +166,43 @@ class Gate:
         if not self._shared.change(
             lambda state, now: joined(state, now, ticket, merchant, self.bounds)
         ):
+            queue_seconds.labels("full").observe(0)
             raise QueueFull
         try:
             self._wait(ticket, merchant)
-            yield
+            with self._renewing(ticket, merchant):
+                yield
         finally:
             self._shared.change(lambda state, now: left(state, now, ticket))
 
     def _wait(self, ticket: str, merchant: str) -> None:
-        give_up = time.monotonic() + self.bounds.wait_s
+        began = time.monotonic()
         while not self._shared.change(
             lambda state, now: asked(state, now, ticket, merchant, self.bounds)
         ):
-            if time.monotonic() > give_up:
+            if time.monotonic() - began > self.bounds.wait_s:
+                queue_seconds.labels("late").observe(time.monotonic() - began)
                 raise WaitedTooLong
             time.sleep(POLL_S)
+        queue_seconds.labels("served").observe(time.monotonic() - began)
+
+    @contextmanager
+    def _renewing(self, ticket: str, merchant: str) -> Iterator[None]:
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(self.bounds.lease_s / RENEWALS):
+                self._shared.change(
+                    lambda state, now: renewed(state, now, ticket, merchant, self.bounds)
+                )
+
+        thread = threading.Thread(target=renew, name="ai lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def look(self) -> tuple[int, int]:
         """Turns that are served, and turns that wait."""

@@ -5,19 +5,29 @@ The client's own retries are off: 3.9 of the wire contract says which failures a
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import httpx2
 import openai
 import structlog
+from openai.types.chat import ChatCompletionChunk
 
 from mealquest.core.settings import AiProvider
+from mealquest.strategy.agent import figures, local
 from mealquest.strategy.agent.breaker import Breaker, CircuitOpen
 from mealquest.strategy.agent.config import TEMPERATURE, ModelConfig
 from mealquest.strategy.agent.domain import FailureCode, FormatError, Json, Unavailable, parse
+from mealquest.strategy.agent.drafts import Tell
+from mealquest.strategy.agent.streaming import (
+    ANSWER_MOST,
+    EVENTS,
+    StreamCut,
+    Timed,
+    TooSlow,
+    heard,
+)
 
-ANSWER_MOST = 256 * 1024  # bytes; a strategy is a few thousand
 CONNECT_S = 5.0
 NO_KEY = "none"  # the client insists on one; servers that need none ignore it
 
@@ -37,17 +47,21 @@ class Model:
     """One model behind one breaker. Closed with `close`, or by `with`."""
 
     def __init__(self, config: ModelConfig, breaker: Breaker) -> None:
+        """ModelFailed: the local model is wanted and not installed."""
         self._config = config
         self._breaker = breaker
+        base_url, api_key = _where(config)
         seconds = config.timeout_ms / 1000
         self._http = openai.DefaultHttpx2Client(
             timeout=httpx2.Timeout(seconds, connect=min(CONNECT_S, seconds)),
             follow_redirects=False,
-            trust_env=not config.is_sandbox,
+            trust_env=config.is_remote,
+            event_hooks={"response": [self._time]},
         )
+        self._until = 0.0  # of the attempt, by the monotonic clock
         self._client = openai.OpenAI(
-            base_url=config.base_url,
-            api_key=config.api_key or NO_KEY,
+            base_url=base_url,
+            api_key=api_key or NO_KEY,
             max_retries=0,
             http_client=self._http,
         )
@@ -61,8 +75,12 @@ class Model:
     def close(self) -> None:
         self._client.close()
 
-    def ask(self, messages: Sequence[Json], most_tokens: int) -> Json:
-        """The JSON object the model answers with. ModelFailed."""
+    def ask(self, messages: Sequence[Json], most_tokens: int, tell: Tell | None = None) -> Json:
+        """The JSON object the model answers with. ModelFailed.
+
+        With `tell` it is asked to stream, and its words are told as they come; each attempt begins
+        with none.
+        """
         if not self._config.is_configured:
             raise ModelFailed(
                 f"{self._config.provider} answers nobody without a key: set MQ_AI_API_KEY",
@@ -71,7 +89,7 @@ class Model:
         attempt = 1
         while True:
             try:
-                return self._tried(messages, most_tokens)
+                return self._measured(messages, most_tokens, tell)
             except ModelFailed as failure:
                 log.warning(
                     "model failed",
@@ -81,17 +99,32 @@ class Model:
                 )
                 if not failure.again or attempt >= self._config.attempts:
                     raise
+            figures.tried_again(self._config)
             time.sleep(self._config.backoff_ms / 1000 * 2 ** (attempt - 1))
             attempt += 1
 
-    def _tried(self, messages: Sequence[Json], most_tokens: int) -> Json:
+    def _measured(self, messages: Sequence[Json], most_tokens: int, tell: Tell | None) -> Json:
+        """One attempt, counted by what became of it."""
+        began = time.monotonic()
+        try:
+            answer = self._tried(messages, most_tokens, tell)
+        except ModelFailed as failure:
+            code = failure.unavailable.code
+            figures.called(self._config, code, time.monotonic() - began)
+            raise
+        figures.called(self._config, None, time.monotonic() - began)
+        return answer
+
+    def _tried(self, messages: Sequence[Json], most_tokens: int, tell: Tell | None) -> Json:
         """One attempt, of which the breaker hears. Answers of the wrong form are answers to it."""
         try:
             self._breaker.require_closed()
         except CircuitOpen as is_open:
             raise ModelFailed(str(is_open), FailureCode.CIRCUIT_OPEN) from None
         try:
-            answer = parse(_words(self._sent(messages, most_tokens)))
+            words, usage = self._sent(messages, most_tokens, tell)
+            figures.used(self._config, usage)
+            answer = parse(words)
         except FormatError as odd:
             self._breaker.answer(usable=False)
             raise ModelFailed(f"invalid JSON: {odd}", FailureCode.FORMAT) from None
@@ -104,39 +137,65 @@ class Model:
         self._breaker.answer(usable=True)
         return answer
 
-    def _sent(self, messages: Sequence[Json], most_tokens: int) -> bytes:
-        """The body of a good answer, read within the time of one attempt. ModelFailed."""
-        until = time.monotonic() + self._config.timeout_ms / 1000
-        body = bytearray()
+    def _time(self, response: httpx2.Response) -> None:
+        if isinstance(response.stream, httpx2.SyncByteStream):
+            response.stream = Timed(response.stream, self._until)
+
+    def _sent(
+        self, messages: Sequence[Json], most_tokens: int, tell: Tell | None
+    ) -> tuple[str, Any]:
+        """The words of a good answer and its `usage`, within the time of one attempt. ModelFailed.
+
+        A server that was asked to stream and does not is read whole.
+        """
+        self._until = time.monotonic() + self._config.timeout_ms / 1000
+        if tell:
+            tell("")
         try:
             with self._client.chat.completions.with_streaming_response.create(
                 model=self._config.model,
                 messages=list(messages),  # type: ignore[arg-type]  # plain dicts of that shape
                 temperature=TEMPERATURE,
                 max_tokens=most_tokens,
+                stream=True if tell else openai.omit,  # type: ignore[arg-type]  # known when it runs
+                stream_options={"include_usage": True} if tell else openai.omit,
                 extra_body=_extra(self._config.provider),
             ) as response:
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if time.monotonic() > until:
-                        raise self._timed_out()
-                    if len(body) > ANSWER_MOST:
-                        raise FormatError("the answer is too long")
+                if tell and response.headers.get("Content-Type", "").startswith(EVENTS):
+                    return heard(response.parse(to=openai.Stream[ChatCompletionChunk]), tell)
+                return _words(_whole(response.iter_bytes()))
         except openai.APIStatusError as refusal:
             raise _refused(refusal.status_code) from None
-        except (openai.APITimeoutError, httpx2.TimeoutException):
+        except (openai.APITimeoutError, httpx2.TimeoutException, TooSlow):
             raise self._timed_out() from None
         except (openai.APIConnectionError, httpx2.RequestError) as broken:
             raise _broken(broken) from None
-        return bytes(body)
+        except (openai.APIError, StreamCut):
+            raise _cut() from None
 
     def _timed_out(self) -> ModelFailed:
         reason = f"timeout: the model did not answer within {self._config.timeout_ms} ms"
         return ModelFailed(reason, FailureCode.TIMEOUT, again=True)
 
 
+def _where(config: ModelConfig) -> tuple[str, str]:
+    """Base URL and key; the local model is loaded for them. ModelFailed: it is not installed."""
+    if not config.is_local:
+        return config.base_url, config.api_key
+    try:
+        server = local.server()
+    except local.NotInstalled as missing:
+        raise ModelFailed(str(missing), FailureCode.NOT_CONFIGURED) from None
+    return server.base_url, server.api_key
+
+
 def _extra(provider: AiProvider) -> Json | None:
-    """BigModel's models think aloud at length before they answer, unless told not to."""
+    """BigModel's models think aloud at length before they answer, unless told not to.
+
+    The local one cannot keep to a form by itself.
+    """
+    if provider is AiProvider.LOCAL:
+        return {"response_format": local.answer_format()}
     return {"thinking": {"type": "disabled"}} if provider is AiProvider.BIGMODEL else None
 
 
@@ -151,8 +210,22 @@ def _broken(failure: Exception) -> ModelFailed:
     return ModelFailed(f"network error: {said}", FailureCode.NETWORK, again=True)
 
 
-def _words(body: bytes) -> str:
-    """What the assistant said in a chat completion. FormatError: it is none."""
+def _cut() -> ModelFailed:
+    reason = "network error: the model broke off in the middle of its answer"
+    return ModelFailed(reason, FailureCode.NETWORK, again=True)
+
+
+def _whole(chunks: Iterable[bytes]) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > ANSWER_MOST:
+            raise FormatError("the answer is too long")
+    return bytes(body)
+
+
+def _words(body: bytes) -> tuple[str, Any]:
+    """What the assistant said in a chat completion, and its `usage`. FormatError: it is none."""
     try:
         completion: Any = json.loads(body)
         words = completion["choices"][0]["message"]["content"]
@@ -160,4 +233,4 @@ def _words(body: bytes) -> str:
         raise FormatError("the answer is no chat completion") from None
     if not isinstance(words, str):
         raise FormatError("the answer has no text")
-    return words
+    return words, completion.get("usage")

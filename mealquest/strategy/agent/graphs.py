@@ -14,16 +14,12 @@ from langgraph.types import interrupt
 
 from mealquest.strategy.agent import variants
 from mealquest.strategy.agent.config import Task
-from mealquest.strategy.agent.domain import DRAFTED, Json, Mode, PlanStatus, Unavailable, decided
+from mealquest.strategy.agent.domain import Json, Mode, Note, PlanStatus, Unavailable, decided
 from mealquest.strategy.agent.planning import clarification, profile_of
 from mealquest.strategy.agent.trace import trace
 
 # Asks the model for a task with a document; its answer, or why there is none.
 Ask = Callable[[Task, Json], Json | Unavailable]
-UNTRACED = (
-    "The draft quoted figures that come from none of the shop's facts, so it was put aside. Ask"
-    " again, or ask without figures."
-)
 
 
 class ChatState(TypedDict, total=False):
@@ -83,15 +79,13 @@ def _finalize(state: ChatState) -> ChatState:
     """Mode, words and those proposals whose figures can be traced to the facts that were sent."""
     document, decision = state["document"], decided(state["answer"])
     kept, refused = _traced(decision.proposals, document)
-    mode, message = decision.mode, decision.assistant_message
+    mode, message, note = decision.mode, decision.assistant_message, decision.note
     if mode is Mode.PROPOSAL and not kept:
-        mode, message = Mode.CHAT_REPLY, UNTRACED
+        mode, message, note = Mode.CHAT_REPLY, "", Note.UNTRACED
     elif mode is Mode.PROPOSAL and not _is_traced(message, kept, document):
-        message = DRAFTED
-    return {
-        "decision": {"mode": mode.value, "assistantMessage": message, "proposals": kept},
-        "refused": refused,
-    }
+        message, note = "", Note.DRAFTED
+    said: Json = {"mode": mode.value, "assistantMessage": message, "proposals": kept}
+    return {"decision": said | {"note": note.value if note else None}, "refused": refused}
 
 
 def _is_traced(message: str, kept: list[Json], document: Json) -> bool:
@@ -153,8 +147,7 @@ def _prepare_plan(state: PlanState) -> PlanState:
         prepared["plan"] = {
             "status": open_plan.status.value,
             "missingSlots": list(open_plan.missing_slots),
-            "questions": list(open_plan.questions),
-            "rationale": open_plan.rationale,
+            "note": open_plan.note,
             "confidence": open_plan.confidence,
         }
     return prepared
@@ -180,7 +173,8 @@ def _assemble(state: PlanState) -> PlanState:
     else:
         candidates = [v for draft in kept for v in variants.three(draft, _cap(state))]
     plan: Json = {"status": PlanStatus.PROPOSALS.value, "candidates": candidates}
-    return {"plan": plan | {"rationale": "" if candidates else UNTRACED, "refused": refused}}
+    note = None if candidates else Note.UNTRACED.value
+    return {"plan": plan | {"note": note, "refused": refused}}
 
 
 def _bare(answer: Json) -> tuple[Json, ...]:

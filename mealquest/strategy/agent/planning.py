@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mealquest.strategy.agent.domain import Plan, PlanStatus
+from mealquest.strategy.agent.domain import Note, Plan, PlanStatus
 
 BUDGET_LEAST, BUDGET_MOST = 30, 5000
 SHORT, BARE = 6, 10  # characters: too short to mean anything; too short without any detail
@@ -74,12 +74,6 @@ _GOALS = {
         "生日",
     ),
 }
-_QUESTIONS = {
-    "goal": "What should it achieve: new customers, more visits, more sales, people coming back?",
-    "budget_cap": "How much may it cost at most?",
-    "time_window": "When should it run: today, tomorrow, at lunch, at dinner, or at the weekend?",
-    "audience": "Who is it for: new customers, regulars, members, or your best customers?",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +135,7 @@ def clarification(intent: str, profile: Profile) -> Plan | None:
     return Plan(
         PlanStatus.NEED_CLARIFICATION,
         missing_slots=missing,
-        questions=tuple(_QUESTIONS[slot] for slot in missing),
-        rationale="The request leaves open what a draft depends on.",
+        note=Note.OPEN,
         confidence=0.45 if profile.goal else 0.35,
         profile=profile.as_json(),
     )

@@ -1,8 +1,10 @@
 """What the model is told: one line of role, and one JSON document of task, data and rules."""
 
 import json
+import re
 from typing import Any
 
+from mealquest.core.wire import without_contacts
 from mealquest.strategy.agent.config import Task
 from mealquest.strategy.agent.domain import Json
 
@@ -35,6 +37,12 @@ SCHEMA: Json = {
         }
     ],
 }
+# Parts of the document that people wrote.
+WRITTEN = frozenset(
+    {"userMessage", "history", "activeCampaigns", "approvedStrategies", "rejections", "requested"}
+)
+_TEXTS = frozenset({"text", "name", "title", "intent"})
+_SPELT = re.compile(r"\+?\d(?:[ -]?\d){9,19}")  # a phone, in any script's digits and in groups
 RULES = (
     "Be concise: a few sentences, in the language of userMessage, else of locale.",
     "Answer with JSON of the shape in outputSchema, no other text.",
@@ -51,11 +59,33 @@ RULES = (
 
 
 def messages(task: Task, document: Json) -> list[Json]:
-    content = {"task": task.value, **document, "outputSchema": SCHEMA, "rules": list(RULES)}
+    content = {
+        "task": task.value,
+        **private(document),
+        "outputSchema": SCHEMA,
+        "rules": list(RULES),
+    }
     return [
         {"role": "system", "content": ROLE},
-        {"role": "user", "content": json.dumps(content, ensure_ascii=False, default=_plain)},
+        {"role": "user", "content": as_text(content)},
     ]
+
+
+def private(document: Json) -> Json:
+    """The document without phones and mail addresses, whoever wrote them into a chat or a name."""
+    return {key: _private(part) if key in WRITTEN else part for key, part in document.items()}
+
+
+def _private(part: Any) -> Any:
+    if isinstance(part, str):
+        return without_contacts(_SPELT.sub("…", part))
+    if isinstance(part, dict):
+        return {k: _private(v) if k in _TEXTS else v for k, v in part.items()}
+    return [_private(one) for one in part] if isinstance(part, list | tuple) else part
+
+
+def as_text(content: Json) -> str:
+    return json.dumps(content, ensure_ascii=False, default=_plain)
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ import structlog
 from flask import current_app
 from langgraph.types import Command
 
-from mealquest.strategy.agent import facts, shop
+from mealquest.strategy.agent import facts, local, shop
 from mealquest.strategy.agent.breaker import Breaker
 from mealquest.strategy.agent.checkpoints import Store, thread_id
 from mealquest.strategy.agent.config import CHAT_TOKENS, PLAN_TOKENS, ModelConfig, Task
@@ -18,12 +18,14 @@ from mealquest.strategy.agent.domain import (
     FailureCode,
     Json,
     Mode,
+    Note,
     Plan,
     PlanStatus,
     PlanTask,
     Unavailable,
     as_sent,
 )
+from mealquest.strategy.agent.drafts import teller
 from mealquest.strategy.agent.gate import Gate, QueueFull, WaitedTooLong
 from mealquest.strategy.agent.gateway import Model, ModelFailed
 from mealquest.strategy.agent.graphs import Ask, chat_graph, plan_graph
@@ -82,18 +84,26 @@ def _told(state: Json) -> Decision | Unavailable:
     if state.get("refused"):
         log.warning("figures that come from nowhere", refused=state["refused"][:10])
     said = state["decision"]
-    return Decision(Mode(said["mode"]), said["assistantMessage"], tuple(said["proposals"]))
+    note = said.get("note")  # turns of older versions have none
+    return Decision(
+        Mode(said["mode"]),
+        said["assistantMessage"],
+        tuple(said["proposals"]),
+        Note(note) if note else None,
+    )
 
 
-def review(merchant_id: str, session_id: str, decision: Json) -> bool:
+def review(merchant_id: str, session_id: str, decision: Json, turn_id: str = "") -> bool:
     """Hand the owner's decision to the thread that waits for it. False: none waits.
 
+    With `turn_id` only that turn hears it: the chat may have gone on to another one meanwhile.
     Safe to repeat, and in any process: what the decision does is done elsewhere, by whoever took
     it; this ends the conversation's turn.
     """
     graph = chat_graph(_asker(merchant_id), store().saver())
     where: Any = {"configurable": {"thread_id": thread_id(merchant_id, session_id)}}
-    if not graph.get_state(where).interrupts:
+    stands = graph.get_state(where)
+    if not stands.interrupts or turn_id not in ("", stands.values.get("turn_id")):
         return False
     graph.invoke(Command(resume=decision), where, durability="sync")
     return True
@@ -126,7 +136,9 @@ def _plan(task: PlanTask) -> Plan | Unavailable:
         "facts": list(task.facts),
         "locale": task.locale,
     }
-    state = plan_graph(_asker(task.merchant_id)).invoke({"request": request, "document": document})
+    state = plan_graph(_asker(task.merchant_id, task.turn_id)).invoke(
+        {"request": request, "document": document}
+    )
     gone = state.get("unavailable")
     if gone:
         return Unavailable(gone["reason"], FailureCode(gone["code"]))
@@ -135,8 +147,7 @@ def _plan(task: PlanTask) -> Plan | Unavailable:
         PlanStatus(plan["status"]),
         candidates=tuple(plan.get("candidates", ())),
         missing_slots=tuple(plan.get("missingSlots", ())),
-        questions=tuple(plan.get("questions", ())),
-        rationale=plan.get("rationale", ""),
+        note=Note(plan["note"]) if plan.get("note") else None,
         confidence=plan.get("confidence"),
         profile=state["profile"],
     )
@@ -159,11 +170,13 @@ def _asker(merchant_id: str, turn_id: str = "") -> Ask:
     asked: ModelConfig = config()
     shared = shared_by_all()
     gate, breaker = Gate.of(asked, shared), Breaker(asked, shared)
+    worded = local.messages if asked.is_local else messages
 
     def ask(task: Task, document: Json) -> Json | Unavailable:
         try:
             with gate.turn(merchant_id, turn_id), Model(asked, breaker) as model:
-                return model.ask(messages(task, document), TOKENS[task])
+                tell = teller(merchant_id, turn_id) if turn_id and task is Task.CHAT else None
+                return model.ask(worded(task, document), TOKENS[task], tell)
         except ModelFailed as failure:
             return failure.unavailable
         except QueueFull:
@@ -174,6 +187,11 @@ def _asker(merchant_id: str, turn_id: str = "") -> Ask:
             return Unavailable.because(reason, FailureCode.WAITED_TOO_LONG)
 
     return ask
+
+
+def forget(merchant_id: str, session_id: str) -> None:
+    """Drop what is kept of one conversation; safe to repeat."""
+    store().forget(merchant_id, session_id)
 
 
 def facts_of(merchant_id: str) -> list[Json]:

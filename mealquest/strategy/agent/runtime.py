@@ -1,4 +1,4 @@
-"""How the strategist stands, in the contract's words. For pages; asks no model."""
+"""How the strategist stands, in the contract's words. For pages and metrics; asks no model."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,6 +7,7 @@ import redis
 from flask import current_app
 
 from mealquest.core.clock import iso_millis
+from mealquest.strategy.agent import figures
 from mealquest.strategy.agent.breaker import Breaker
 from mealquest.strategy.agent.config import ModelConfig
 from mealquest.strategy.agent.gate import Gate
@@ -21,6 +22,11 @@ def shared_by_all() -> "redis.Redis":
     return connection
 
 
+def measure() -> None:
+    """Bring the figures of the line and the breaker up to date, for metrics."""
+    figures.look(config(), shared_by_all())
+
+
 def ai_runtime() -> dict[str, Any]:
     """`aiRuntime` of the strategy library. What Redis cannot tell reads as nothing going on."""
     asked = config()
@@ -30,8 +36,8 @@ def ai_runtime() -> dict[str, Any]:
         "model": asked.model,
         "baseUrl": asked.shown_url,
         "configured": True,
-        "remoteEnabled": not asked.is_sandbox,
-        "remoteConfigured": asked.is_configured and not asked.is_sandbox,
+        "remoteEnabled": asked.is_remote,
+        "remoteConfigured": asked.is_configured and asked.is_remote,
         "plannerEngine": "langgraph",
         "maxConcurrency": asked.concurrency,
         "queueActive": active,

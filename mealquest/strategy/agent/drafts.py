@@ -1,0 +1,65 @@
+"""The words of an answer that is being written: for whoever looks on, and only until it is there.
+
+They are told to open sockets and lie in Redis for pages that ask again and again. No figure in them
+was traced yet, so pages mark them; what counts is the message that is stored at the end.
+"""
+
+from collections.abc import Callable
+
+import redis
+import structlog
+
+from mealquest.realtime import service as realtime
+from mealquest.strategy.agent.runtime import shared_by_all
+
+DRAFT = "STRATEGY_CHAT_DRAFT"
+KEPT_S = 120  # longer than a turn may last
+LENGTH = 4000
+
+Tell = Callable[[str], None]  # hears what is known so far of an answer's words
+
+log = structlog.get_logger(__name__)
+
+
+def _key(merchant_id: str, turn_id: str) -> str:
+    return f"mealquest:ai:draft:{merchant_id}:{turn_id}"
+
+
+def teller(merchant_id: str, turn_id: str) -> Tell:
+    """Tell what a turn's answer is so far. Without Redis nobody hears it; nothing else fails."""
+    connection, is_heard = shared_by_all(), True
+
+    def tell(text: str) -> None:
+        nonlocal is_heard
+        if not is_heard:
+            return
+        shown = readable(text)[:LENGTH]
+        try:
+            connection.set(_key(merchant_id, turn_id), shown, ex=KEPT_S)
+        except redis.RedisError as away:
+            is_heard = False  # the model is not to wait for it again and again
+            log.warning("nobody sees the answer grow", error=type(away).__name__)
+            return
+        realtime.whisper(merchant_id, DRAFT, {"turnId": turn_id, "text": shown})
+
+    return tell
+
+
+def draft_of(merchant_id: str, turn_id: str) -> str | None:
+    """What a turn's answer is so far: empty before the first word, None before the model is asked.
+
+    None also where nobody knows.
+    """
+    try:
+        found = shared_by_all().get(_key(merchant_id, turn_id))
+    except redis.RedisError as away:
+        log.warning("the answer is not seen growing", error=type(away).__name__)
+        return None
+    return found.decode() if isinstance(found, bytes) else None
+
+
+def readable(text: str) -> str:
+    """Without characters that nobody can see, line breaks kept."""
+    return "".join(
+        char for char in text if char == "\n" or (char.isprintable() and char != "\ufeff")
+    )
