@@ -25,6 +25,7 @@ from mealquest.realtime import service
 from mealquest.realtime.domain import Close, LiveEvent, Reason, Viewer
 
 MOST_WAITING = 256  # frames; a client that lets more pile up is dropped
+FEW_WAITING = 8  # frames; a client that lags so far behind hears nothing that passes by
 SEND_S = 10  # one frame takes no longer to leave, or the client is gone
 SEND_BUFFER = 64 * 1024  # of the kernel: what a client may lag behind before frames pile up
 BYE_S = 1.0  # for the client to answer a close frame
@@ -77,10 +78,11 @@ class LiveSocket:
         self.joined_at = 0  # the queue holds what is newer; the backlog is what is older
         self.ended_at: float | None = None
         self.holds_place = False
+        self.wants_passing = False
         self._since = since
         self._position = 0  # number of the last event sent, or passed over
         self._reason: Reason | None = None
-        self._waiting: deque[tuple[int, str]] = deque()
+        self._waiting: deque[tuple[int | None, str]] = deque()
         self._wire: Wire | None = None
         self._wake: Callable[[], Any] = lambda: None
 
@@ -99,6 +101,12 @@ class LiveSocket:
             log.info("socket lags", merchant_id=self.viewer.merchant_id, seq=seq)
             self.end(Reason.TOO_SLOW)
         self._wake()
+
+    def whisper(self, frame: str) -> None:
+        """Send what passes by, unless more important things wait to be sent."""
+        if len(self._waiting) < FEW_WAITING:
+            self._waiting.append((None, frame))
+            self._wake()
 
     def end(self, reason: Reason) -> None:
         """Ask the sender to close; the first reason counts."""
@@ -141,7 +149,9 @@ class LiveSocket:
         while ws.connected and self._reason is None:
             while self._waiting and self._reason is None:
                 seq, frame = self._waiting.popleft()
-                if seq > self._position:  # a client may come with a newer number than we had
+                if (
+                    seq is None or seq > self._position
+                ):  # a client may come with a newer number than we had
                     self._send(ws, frame)
             ws.event.wait()
             ws.event.clear()

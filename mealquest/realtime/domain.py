@@ -35,6 +35,13 @@ AUDIENCE: dict[str, frozenset[Role]] = {
     "STRATEGY_CHAT_MESSAGE": MANAGEMENT,
     "STRATEGY_CHAT_REVIEWED": MANAGEMENT,
     "STRATEGY_PROPOSAL_CREATED": MANAGEMENT,
+    "PROPOSAL_CANDIDATE_PICKED": MANAGEMENT,
+}
+
+# What passes by: told to the sockets that are open and ask for it, in no order with the events
+# above, never numbered and never kept.
+PASSING: dict[str, frozenset[Role]] = {
+    "STRATEGY_CHAT_DRAFT": MANAGEMENT,
 }
 
 
@@ -50,6 +57,10 @@ class Viewer:
     merchant_id: str
     role: Role
     subject: str
+
+    def may_hear(self, passing: "Passing") -> bool:
+        is_theirs = passing.merchant_id == self.merchant_id
+        return is_theirs and self.role in PASSING.get(passing.type, frozenset())
 
     def may_see(self, event: "LiveEvent") -> bool:
         if self.role not in AUDIENCE.get(event.type, frozenset()):
@@ -72,6 +83,20 @@ class LiveEvent:
         return _frame(self.type, self.merchant_id, self.payload, self.occurred_at, self.seq)
 
 
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """Something that is true for a moment; whoever is not there to hear it has missed nothing."""
+
+    merchant_id: str
+    type: str
+    payload: dict[str, Any]
+    moment: datetime
+
+    def frame(self) -> str:
+        """As an event's, but for the number."""
+        return _frame(self.type, self.merchant_id, self.payload, self.moment)
+
+
 def lost_frame(merchant_id: str, *, since: int, first_kept: int, newest: int, now: datetime) -> str:
     """Tells a client that events after `since` are not kept any more: read the state anew.
 
@@ -81,14 +106,21 @@ def lost_frame(merchant_id: str, *, since: int, first_kept: int, newest: int, no
     return _frame("EVENTS_LOST", merchant_id, payload, now, first_kept - 1)
 
 
-def _frame(kind: str, merchant_id: str, payload: dict[str, Any], moment: datetime, seq: int) -> str:
+def _frame(
+    kind: str,
+    merchant_id: str,
+    payload: dict[str, Any],
+    moment: datetime,
+    seq: int | None = None,
+) -> str:
+    number = {} if seq is None else {"seq": seq}
     return json.dumps(
         {
             "type": kind,
             "merchantId": merchant_id,
             "payload": payload,
             "timestamp": iso_millis(moment),
-            "seq": seq,
+            **number,
         },
         ensure_ascii=False,
         separators=(",", ":"),

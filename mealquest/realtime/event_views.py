@@ -214,4 +214,5 @@ LINES: dict[str, Callable[[LiveEventView], EventLine]] = {
     "STRATEGY_CHAT_MESSAGE": _plain(lambda: _("The strategy chat went on"), "robot"),
     "STRATEGY_CHAT_REVIEWED": _plain(lambda: _("A proposal was reviewed"), "robot"),
     "STRATEGY_PROPOSAL_CREATED": _plain(lambda: _("There is a new proposal"), "sparkles"),
+    "PROPOSAL_CANDIDATE_PICKED": _plain(lambda: _("Another draft waits in the proposal"), "robot"),
 }

@@ -1,4 +1,4 @@
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -9,9 +9,13 @@ Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
 
 
 class ConnectForm(Input):
-    """`since`: the last number the client has; what came after it is sent first."""
+    """`since`: the last number the client has; what came after it is sent first.
+
+    `passing`: whether it also wants frames without a number, about what is true for a moment.
+    """
 
     since: Seq | None = None
+    passing: Literal["yes"] | None = None
 
 
 class EventsForm(Input):

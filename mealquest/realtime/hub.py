@@ -20,7 +20,7 @@ from mealquest.core.ids import new_id
 from mealquest.identity.service import Claims
 from mealquest.realtime import service
 from mealquest.realtime.connection import LiveSocket
-from mealquest.realtime.domain import LiveEvent, Reason, Viewer
+from mealquest.realtime.domain import LiveEvent, Passing, Reason, Viewer
 from mealquest.realtime.gateway import Ear
 
 TURN_S = 0.25  # longest wait for a ring
@@ -60,7 +60,9 @@ class Hub:
 
     # --- coming and going ---------------------------------------------------------------
 
-    def join(self, viewer: Viewer, claims: Claims, since: int | None) -> LiveSocket:
+    def join(
+        self, viewer: Viewer, claims: Claims, since: int | None, *, wants_passing: bool = False
+    ) -> LiveSocket:
         """Register a client before its handshake is answered, so that it misses nothing after.
 
         One too many, and one that comes while the process ends, gets a socket that only closes.
@@ -70,7 +72,7 @@ class Hub:
         if not self._take_place():
             return LiveSocket.refused(viewer, claims, Reason.FULL)
         joined = LiveSocket(viewer, claims, since)
-        joined.holds_place = True
+        joined.wants_passing, joined.holds_place = wants_passing, True
         try:
             self._enter(joined)
             self._say({viewer.merchant_id})
@@ -162,14 +164,16 @@ class Hub:
 
     def _turn(self) -> None:
         heard = self._ear.hears
-        rung = self._ear.wait(TURN_S)
+        news = self._ear.wait(TURN_S)
+        for passing in news.passing:
+            self._pass_on(passing)
         now = time.monotonic()
         hears_again = self._ear.hears and not heard
         if hears_again or now >= self._look_at:
             self._look_at = now + (TEND_S if self._ear.hears else LOOK_S)
             self._bring_news(self._cursors())
-        elif rung:
-            self._bring_news(self._cursors(rung))
+        elif news.rung:
+            self._bring_news(self._cursors(news.rung))
         if now >= self._tend_at:
             self._tend_at = now + TEND_S
             self._tend()
@@ -202,6 +206,16 @@ class Hub:
             frame = event.frame()
             for member in listeners:
                 member.push(event.seq, frame)
+
+    def _pass_on(self, passing: Passing) -> None:
+        with self._lock:
+            channel = self._channels.get(passing.merchant_id)
+            members = list(channel.members) if channel else []
+        listeners = [one for one in members if one.wants_passing and one.viewer.may_hear(passing)]
+        if listeners:
+            frame = passing.frame()
+            for member in listeners:
+                member.whisper(frame)
 
     # --- looking after what is open -------------------------------------------------------
 

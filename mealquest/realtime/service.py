@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
+from typing import Any
 
 from flask import current_app
 from sqlalchemy.orm import Session
@@ -15,7 +16,7 @@ from mealquest.core.principal import Principal, Role
 from mealquest.identity import service as identity
 from mealquest.identity.service import Claims
 from mealquest.realtime import queries
-from mealquest.realtime.domain import AUDIENCE, TICKET_S, LiveEvent, Viewer, lost_frame
+from mealquest.realtime.domain import AUDIENCE, TICKET_S, LiveEvent, Passing, Viewer, lost_frame
 from mealquest.realtime.errors import TicketInvalid
 from mealquest.realtime.gateway import Rings
 from mealquest.realtime.replies import EventsView, LiveEventView, StatusView, TicketView
@@ -29,6 +30,7 @@ __all__ = [
     "keep",
     "purge_old",
     "recent_events",
+    "whisper",
 ]
 
 PURGED_AT_ONCE = 1000  # events of each merchant in one transaction
@@ -49,6 +51,12 @@ def keep(events: Sequence[Event]) -> None:
     if kept:
         rings: Rings = current_app.extensions["rings"]
         rings.ring(merchant_id)
+
+
+def whisper(merchant_id: str, kind: str, payload: dict[str, Any]) -> None:
+    """Tell open sockets what is true for a moment: not numbered, not kept, lost without Redis."""
+    rings: Rings = current_app.extensions["rings"]
+    rings.whisper(Passing(merchant_id, kind, payload, utc_now()))
 
 
 def forget_customer(session: Session, merchant_id: str, customer_id: str) -> None:

@@ -109,7 +109,7 @@ def connect(call: Call, form: ConnectForm) -> Response:
     claims: Claims | None = g.socket_claims
     if claims is None:
         raise Forbidden("permission denied")
-    g.live = _hub().join(viewer, claims, form.since)
+    g.live = _hub().join(viewer, claims, form.since, wants_passing=form.passing == "yes")
     return Response(status=SWITCHING)
 
 

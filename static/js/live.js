@@ -3,6 +3,7 @@
 //   data-live="TYPE TYPE"       on an element with hx-get and hx-trigger="live consume": fetch it again on these events; * is any
 //   data-live-where="name=value"   only when the event's payload has this value
 //   data-live-since="7"         the newest event that the markup already shows
+//   data-live-passing           on a page that wants "mq:passing" events too: what is true for a moment and has no number
 //   data-live-poll="15"         while there is no socket, fetch it this often (seconds)
 // Markup comes from templates/realtime/_live.html. <html data-live-state="on|off"> tells style sheets how it stands.
 (() => {
@@ -58,16 +59,23 @@
     clearTimeout(retry);
     if (socket || over || !visible() || !marked().length) return;
     newest = newest ?? shown();
-    const since = newest === null ? "" : `?since=${newest}`;
-    socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws${since}`);
+    const asked = [];
+    if (newest !== null) asked.push(`since=${newest}`);
+    if (document.querySelector("[data-live-passing]")) asked.push("passing=yes");
+    const query = asked.length ? `?${asked.join("&")}` : "";
+    socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws${query}`);
     const mine = socket;
     mine.onopen = () => {
       failures = 0;
       html.dataset.liveState = "on";
-      if (!since) refreshAll();   // what happened since the page was made is not known
+      if (!query.includes("since")) refreshAll();   // what happened since the page was made is not known
     };
     mine.onmessage = (message) => {
       const event = JSON.parse(message.data);
+      if (event.seq === undefined) {   // true for a moment, and nothing to go on from
+        html.dispatchEvent(new CustomEvent("mq:passing", { detail: event }));
+        return;
+      }
       newest = Math.max(newest ?? 0, event.seq);
       if (event.type === "EVENTS_LOST") refreshAll();
       else marked().filter((element) => concerns(element, event)).forEach(refresh);

@@ -35,33 +35,26 @@ def test_a_policy_that_turns_off_closes_open_sockets(web, shop, connect):
         assert client.closing() == (1008, "TENANT_REALTIME_DISABLED")
 
 
-def test_signing_out_closes_the_persons_sockets_and_nobody_elses(web, shop, connect):
-    leaving, staying = connect(web, token=shop.clerk), connect(web, token=shop.owner)
-    subject = identity.read_token(shop.clerk).subject
-    identity.sign_out(Principal(Role.CLERK, subject, shop.id))
-    assert leaving.closing() == (1008, "SIGNED_OUT")
+def test_whoever_may_not_listen_any_more_hears_no_more_and_nobody_else_is_sent_away(
+    web, shop, connect
+):
+    """Signed out, removed, erased, or with a token whose time is over: all within one look."""
+    subject = {token: identity.read_token(token).subject for token in (shop.clerk, shop.manager)}
+    owner = identity.read_token(shop.owner).subject
+    signed_out, removed = connect(web, token=shop.clerk), connect(web, token=shop.manager)
+    erased, staying = connect(web, token=shop.tokens["CUSTOMER"]), connect(web, token=shop.owner)
+    expiring = connect(web, token=token_of(Role.OWNER, owner, shop.id, seconds=3))
+
+    identity.sign_out(Principal(Role.CLERK, subject[shop.clerk], shop.id))
+    with transaction(shop.id) as session:
+        identity.remove_staff(session, shop.id, subject[shop.manager])
+        session.get_one(Customer, (shop.id, shop.customer)).deleted_at = utc_now()
+
+    for client in (signed_out, removed, erased):
+        assert client.closing() == (1008, "SIGNED_OUT")
+    assert expiring.closing() == (1008, "TOKEN_EXPIRED")
     tell(shop.id, {"n": 1})
     assert staying.next()["seq"] == 1
-
-
-def test_somebody_who_is_removed_hears_no_more(web, shop, connect):
-    client = connect(web, token=shop.clerk)
-    with transaction(shop.id) as session:
-        identity.remove_staff(session, shop.id, identity.read_token(shop.clerk).subject)
-    assert client.closing() == (1008, "SIGNED_OUT")
-
-
-def test_a_customer_who_is_gone_hears_no_more(web, shop, connect):
-    client = connect(web, token=shop.tokens["CUSTOMER"])
-    with transaction(shop.id) as session:
-        session.get_one(Customer, (shop.id, shop.customer)).deleted_at = utc_now()
-    assert client.closing() == (1008, "SIGNED_OUT")
-
-
-def test_a_token_that_expires_closes_its_socket(web, shop, connect):
-    subject = identity.read_token(shop.owner).subject
-    client = connect(web, token=token_of(Role.OWNER, subject, shop.id, seconds=3))
-    assert client.closing() == (1008, "TOKEN_EXPIRED")
 
 
 def test_a_socket_that_hangs_up_is_no_longer_counted(web, shop, connect):
@@ -92,12 +85,6 @@ def test_one_too_many_is_sent_away_and_http_goes_on(start_web, shop, connect):
     assert connect(web, token=shop.owner, since=0).next()["seq"] == 1
 
 
-def test_the_limit_can_be_set(start_web, shop, connect):
-    web = start_web(MQ_WEB_WORKERS=1, MQ_WS_MAX_PER_PROCESS=1)
-    connect(web, token=shop.owner)
-    assert connect(web, token=shop.owner).closing()[0] == 1013
-
-
 # --- the end of a process -------------------------------------------------------------------
 
 
@@ -122,9 +109,10 @@ def test_sigterm_does_not_wait_for_clients_that_hang(start_web, shop, connect):
     assert web.stop() < STOP_S
 
 
-def test_a_stopped_process_counts_no_more(start_web, web, shop, connect):
-    ending = start_web(MQ_WEB_WORKERS=1)
+def test_the_limit_can_be_set_and_a_stopped_process_counts_no_more(start_web, web, shop, connect):
+    ending = start_web(MQ_WEB_WORKERS=1, MQ_WS_MAX_PER_PROCESS=1)
     connect(ending, token=shop.owner)
+    assert connect(ending, token=shop.owner).closing()[0] == 1013
     assert online(web, shop) == 1
     ending.stop()
     assert online(web, shop) == 0

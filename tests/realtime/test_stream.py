@@ -8,6 +8,7 @@ import pytest
 
 from jobs import outbox as relay_job
 from mealquest.core.principal import Role
+from mealquest.realtime import service as realtime
 from mealquest.realtime.domain import AUDIENCE
 from tests.realtime.conftest import Web, eventually, make_shop, publish, tell
 
@@ -243,3 +244,31 @@ def test_the_stream_goes_on_within_milliseconds(web, shop, connect):
         client.next()
         times.append(time.monotonic() - began)
     assert sorted(times)[10] < 0.2, times  # a ring, not the look every three seconds
+
+
+def test_what_passes_by_has_no_number_and_reaches_who_asked_for_it_and_may_hear_it(
+    web, shop, connect
+):
+    """And it moves nobody's place in the stream."""
+    other = make_shop()
+    owner, manager, clerk, stranger = (
+        connect(web, token=token, passing="yes")
+        for token in (shop.owner, shop.tokens["MANAGER"], shop.tokens["CLERK"], other.owner)
+    )
+    plain = connect(web, token=shop.owner)
+    realtime.whisper(shop.id, "STRATEGY_CHAT_DRAFT", {"turnId": "t", "text": "Hot soup"})
+    for client in (owner, manager):
+        frame = client.next()
+        assert frame == {
+            "type": "STRATEGY_CHAT_DRAFT",
+            "merchantId": shop.id,
+            "payload": {"turnId": "t", "text": "Hot soup"},
+            "timestamp": frame["timestamp"],
+        }
+    tell(shop.id, {"n": 1})
+    tell(other.id, {"n": 1})
+    for client in (owner, manager, clerk, stranger, plain):
+        assert client.next()["seq"] == 1
+    later = connect(web, token=shop.owner, passing="yes", since=0)
+    assert [frame["seq"] for frame in later.until(1)] == [1]
+    assert later.is_silent(0.1)
