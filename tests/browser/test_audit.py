@@ -32,6 +32,9 @@ def rows(page: Page) -> Locator:
 
 def choose(page: Page, script: bool, **filters: str) -> None:
     """With script a filter acts by itself, and the focus stays where it was."""
+    folded = page.locator(".mq-fold:not([open]) > summary")  # on a phone
+    if folded.is_visible():
+        folded.click()
     for label, option in filters.items():
         control = page.get_by_label(label.replace("_", " "))
         if option[:1].isdigit():

@@ -1,11 +1,9 @@
 """A payment gateway on a real port: takes refunds, and says how it was asked."""
 
-import threading
 from dataclasses import dataclass
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any
+
+from tests.fakes.server import FakeServer, Handler
 
 
 class Behaviour(StrEnum):
@@ -24,36 +22,18 @@ class Asked:
     body: bytes
 
 
-class Gateway:
+class Gateway(FakeServer):
     """`asked` lists every request; `paid_back` the refunds it took, once an id."""
 
     def __init__(self) -> None:
         self.behaviour = Behaviour.TAKES
         self.asked: list[Asked] = []
         self.paid_back: dict[str, bytes] = {}
-        self.closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.serve(_handler_of(self))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/gateway"
-
-    def __enter__(self) -> "Gateway":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return f"{self.root}/gateway"
 
 
 STATUS = {
@@ -64,10 +44,9 @@ STATUS = {
 }
 
 
-def _handler_of(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+def _handler_of(gateway: Gateway) -> type[Handler]:
+    class Answering(Handler):
+        def take(self, body: bytes) -> None:
             behaviour = gateway.behaviour
             gateway.asked.append(Asked(self.path, dict(self.headers.items()), body))
             if behaviour in {Behaviour.TAKES, Behaviour.DROPS, Behaviour.HANGS}:
@@ -81,7 +60,4 @@ def _handler_of(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *args: Any) -> None:
-            """Tests read `asked`; nothing is printed."""
-
-    return Handler
+    return Answering

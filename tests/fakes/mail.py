@@ -8,13 +8,12 @@ with MailEdge() as edge:
 
 import base64
 import json
-import threading
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
+
+from tests.fakes.server import FakeServer, Handler
 
 KEY = "re_test_key"
 RETRY_AFTER_S = 30
@@ -63,21 +62,18 @@ class Asked:
         return {file["filename"]: base64.b64decode(file["content"]) for file in sent}
 
 
-class MailEdge:
+class MailEdge(FakeServer):
     """`asked` lists every request; `sent` the mails that went out, one an idempotency key."""
 
     def __init__(self) -> None:
         self.coming: deque[Behaviour] = deque()
         self.asked: list[Asked] = []
         self._taken: dict[str, Asked] = {}
-        self.closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.serve(_handler_of(self))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self.root
 
     @property
     def sent(self) -> list[Asked]:
@@ -89,26 +85,10 @@ class MailEdge:
     def take(self, asked: Asked) -> None:
         self._taken.setdefault(asked.key, asked)
 
-    def __enter__(self) -> "MailEdge":
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def _handler_of(edge: MailEdge) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+def _handler_of(edge: MailEdge) -> type[Handler]:
+    class Answering(Handler):
+        def take(self, body: bytes) -> None:
             asked = Asked(self.path, dict(self.headers.items()), json.loads(body))
             edge.asked.append(asked)
             if self.headers["Authorization"] != f"Bearer {KEY}":
@@ -134,10 +114,4 @@ def _handler_of(edge: MailEdge) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *args: Any) -> None:
-            """Tests read `asked`; nothing is printed."""
-
-        def log_error(self, *args: Any) -> None:
-            """A client that reads no further is what `ENDLESS` is for."""
-
-    return Handler
+    return Answering

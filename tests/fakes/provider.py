@@ -4,10 +4,10 @@ import json
 import threading
 from dataclasses import dataclass, field
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.fakes.server import FakeServer, Handler
 
 
 class Behaviour(StrEnum):
@@ -31,24 +31,21 @@ class Asked:
 
 
 @dataclass
-class ProviderServer:
+class ProviderServer(FakeServer):
     """`issue` makes a code for what the provider shall say of a person; `asked` lists requests."""
 
     behaviour: Behaviour = Behaviour.ANSWERS
     asked: list[Asked] = field(default_factory=list)
-    closing: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._people: dict[str, dict[str, Any]] = {}
         self._used: set[str] = set()
         self._one = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.serve(_handler_of(self))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self.root
 
     def issue(self, **person: Any) -> str:
         code = f"code-{len(self._people)}"
@@ -66,21 +63,6 @@ class ProviderServer:
         """Status and JSON of an answer on a good day."""
         raise NotImplementedError
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
 
 _BAD_DAYS: dict[Behaviour, tuple[int, bytes]] = {
     Behaviour.BROKEN: (500, b"<h1>Oops</h1>"),
@@ -92,15 +74,11 @@ _BAD_DAYS: dict[Behaviour, tuple[int, bytes]] = {
 }
 
 
-def _handler_of(server: ProviderServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(dict(parse_qsl(urlsplit(self.path).query)))
-
-        def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-        def _answer(self, sent: dict[str, Any]) -> None:
+def _handler_of(server: ProviderServer) -> type[Handler]:
+    class Answering(Handler):
+        def take(self, body: bytes) -> None:
+            in_query = dict(parse_qsl(urlsplit(self.path).query))
+            sent = json.loads(body) if self.command == "POST" else in_query
             asked = Asked(self.command, urlsplit(self.path).path, sent)
             server.asked.append(asked)
             behaviour = server.behaviour
@@ -132,7 +110,4 @@ def _handler_of(server: ProviderServer) -> type[BaseHTTPRequestHandler]:
                 except OSError:  # the other side has had enough
                     return
 
-        def log_message(self, *args: Any) -> None:
-            """Tests read `asked`; nothing is printed."""
-
-    return Handler
+    return Answering

@@ -7,12 +7,11 @@ with SmsEdge() as edge:
 """
 
 import json
-import threading
 from dataclasses import dataclass
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
+
+from tests.fakes.server import FakeServer, Handler
 
 
 class Behaviour(Enum):
@@ -30,43 +29,24 @@ class Post:
     body: Any
 
 
-class SmsEdge:
+class SmsEdge(FakeServer):
     def __init__(self) -> None:
         self.behaviour = Behaviour.TAKES
         self.posts: list[Post] = []
-        self.closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.serve(_handler_of(self))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/sms"
+        return f"{self.root}/sms"
 
     @property
     def accepted(self) -> list[str]:
         return [post.headers["Idempotency-Key"] for post in self.posts]
 
-    def __enter__(self) -> "SmsEdge":
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def _handler_of(edge: SmsEdge) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+def _handler_of(edge: SmsEdge) -> type[Handler]:
+    class Answering(Handler):
+        def take(self, body: bytes) -> None:
             edge.posts.append(Post(self.path, dict(self.headers.items()), json.loads(body)))
             if edge.behaviour is Behaviour.HANGS:
                 edge.closing.wait(30)
@@ -78,7 +58,4 @@ def _handler_of(edge: SmsEdge) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *args: Any) -> None:
-            """Tests read `posts`; nothing is printed."""
-
-    return Handler
+    return Answering

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,18 +49,24 @@ def start() -> Iterator[Callable[..., Product]]:
         yield begin
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def edge() -> Iterator[SmsEdge]:
     with SmsEdge() as edge:
         yield edge
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def product(installation, tmp_path_factory, edge) -> Iterator[Product]:
-    """One product that the tests of a module share; each leaves it working."""
-    home = tmp_path_factory.mktemp("shared") / "data"
-    shutil.copytree(installation, home)
-    product = Product(home, MQ_SMS_WEBHOOK_URL=edge.url)
+    """One product for the tests of the group `one_product`; each leaves it working."""
+    with copied(installation, tmp_path_factory.mktemp("shared"), edge) as product:
+        yield product
+
+
+@contextmanager
+def copied(installation: Path, place: Path, edge: SmsEdge) -> Iterator[Product]:
+    """A product that runs on a copy of the installation, and stops as it should."""
+    shutil.copytree(installation, place / "data")
+    product = Product(place / "data", MQ_SMS_WEBHOOK_URL=edge.url)
     try:
         yield product.ready()
         product.stop()

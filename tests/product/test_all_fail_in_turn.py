@@ -84,7 +84,9 @@ def test_every_acknowledged_payment_is_there_once_whatever_dies_meanwhile(start,
     until(lambda: endpoints_are_right(first), "endpoints.json is right")
     parts = {"gunicorn", "worker", "scheduler"}
     until(lambda: set(first.children()) == parts, "every process runs")
-    first.stop()
+    first.process.kill()  # and last of all the whole product, which leaves its engines behind
+    first.process.wait()
+    assert (home / "endpoints.json").exists()  # nobody was left to remove it
 
     second = start(home, port=first.port, MQ_WEB_WORKERS=2).ready()
     with open_tills(second) as again:

@@ -6,9 +6,12 @@ import time
 
 import httpx
 import psutil
+import pytest
 
 from tests.engines.conftest import lives, pids
 from tests.product.running import MERCHANT, until
+
+pytestmark = pytest.mark.xdist_group("one_product")
 
 SOON_S = 10.0
 

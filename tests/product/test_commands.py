@@ -3,9 +3,12 @@
 import json
 
 import httpx
+import pytest
 
 from tests.engines.conftest import pids
 from tests.product.running import RELAYED, VERIFIED, Running, flask, until
+
+pytestmark = pytest.mark.xdist_group("one_product")
 
 
 def beside(product, *argv: str, **settings) -> Running:

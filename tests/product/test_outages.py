@@ -15,6 +15,8 @@ import pytest
 from tests.engines.conftest import kill, lives, pids
 from tests.product.running import Product, until
 
+pytestmark = pytest.mark.xdist_group("one_product")
+
 SOON_S = 10.0
 
 

@@ -1,14 +1,27 @@
 """What cannot start says why in a sentence, and leaves nothing behind."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mealquest.engines.processes import choose_port
 from tests.engines.conftest import occupied
-from tests.product.running import Running, flask
+from tests.product.running import Product, Running, flask
+
+pytestmark = pytest.mark.xdist_group("one_product")
 
 NOWHERE = "postgresql://somebody:hunter2@127.0.0.1:1/nowhere"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def taken(tmp_path_factory) -> Iterator[Product]:
+    """A product that waits for its port, while the other tests run, until it has had enough."""
+    port = choose_port(None)
+    with occupied(port):
+        product = Product(tmp_path_factory.mktemp("taken") / "data", port=port)
+        yield product
+        product.end()
 
 
 def test_a_wrong_configuration_is_refused_with_every_problem_in_one_message(start, tmp_path):
@@ -25,16 +38,6 @@ def test_secrets_are_mandatory_outside_development(start, tmp_path):
     assert product.ended() == 2
     for name in ("MQ_JWT_SECRET", "MQ_PAYMENT_CALLBACK_SECRET", "MQ_ENCRYPTION_KEYS"):
         assert name in product.err
-
-
-def test_a_taken_port_is_named_and_another_one_suggested(start, tmp_path):
-    port = choose_port(None)
-    with occupied(port):
-        product = start(tmp_path / "data", port=port)
-        assert product.ended() == 2
-    assert f":{port}" in product.err
-    assert "PORT=" in product.err
-    assert product.left_behind() == []
 
 
 def test_a_second_product_in_one_directory_is_sent_to_the_first(product, tmp_path):
@@ -79,3 +82,10 @@ def test_gunicorn_alone_uses_the_engines_that_run_and_leaves_them_running(produc
     finally:
         web.end()
     assert product.answers()
+
+
+def test_a_taken_port_is_named_and_another_one_suggested(taken):
+    assert taken.ended() == 2
+    assert f":{taken.port}" in taken.err
+    assert "PORT=" in taken.err
+    assert taken.left_behind() == []

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from mealquest.engines.processes import choose_port
+from tests.product.conftest import copied
 from tests.product.running import RELAYED, ROOT, VERIFIED, Product, Running, figures, flask, until
 from tests.product.tills import GUESTS, Books, amount_of
 
@@ -36,6 +37,13 @@ class Pair:
     def counted(self, name: str) -> list[float]:
         """A figure, by each of the two web servers."""
         return [figures(url)[name] for url in self.urls]
+
+
+@pytest.fixture(scope="module")
+def product(installation, tmp_path_factory, edge) -> Iterator[Product]:
+    """One where no worker has died, and is still on Redis's list of workers."""
+    with copied(installation, tmp_path_factory.mktemp("pair"), edge) as product:
+        yield product
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def test_one_command_makes_a_working_product_of_nothing_and_leaves_nothing_runni
     assert product.stop() < STOP_S
 
 
-def test_the_terminal_shows_one_screen_and_the_log_the_rest(start, home):
+def test_a_terminal_shows_one_screen_and_its_ctrl_c_lets_requests_end(start, home):
     product = start(home, MQ_RUN_WORKER=0).ready()
     for _ in range(20):
         assert product.answers()
@@ -53,12 +53,12 @@ def test_the_terminal_shows_one_screen_and_the_log_the_rest(start, home):
     assert any(str(log) in line for line in screen)
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     assert sum(entry.get("route") == "/api/health" for entry in entries) == 20
-    product.stop()
+
+    check_that_ctrl_c_finishes_the_requests_in_hand(product)
 
 
-def test_ctrl_c_finishes_the_requests_in_hand(start, home):
+def check_that_ctrl_c_finishes_the_requests_in_hand(product) -> None:
     """A terminal sends SIGINT to the whole process group."""
-    product = start(home, MQ_RUN_WORKER=0).ready()
     answers = []
     with product.client() as client:
         taking = threading.Thread(target=lambda: answers.append(product.verify(client)))
@@ -76,21 +76,6 @@ def test_ctrl_c_finishes_the_requests_in_hand(start, home):
     assert answers[0].status_code == 200
     assert product.ended(STOP_S) == 0
     assert product.left_behind() == []
-
-
-def test_a_killed_product_leaves_nothing_and_starts_again_on_its_port_and_data(start, home):
-    first = start(home).ready()
-    with first.client() as client:
-        paid = first.verify(client).json()["paymentTxnId"]
-    first.process.kill()
-    first.process.wait()
-    assert (home / "endpoints.json").exists()  # nobody was left to remove it
-
-    second = start(home, port=first.port)
-    second.ready()
-    with second.client() as client:
-        assert client.get(f"/api/payments/{paid}").status_code == 200
-    second.stop()
 
 
 def test_a_stop_in_the_middle_of_the_start_is_a_stop(start, home):

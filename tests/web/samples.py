@@ -1,11 +1,12 @@
 """One good request for every declared endpoint. Whoever adds an endpoint adds its sample here."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from flask_babel import force_locale
 from sqlalchemy import select
 from werkzeug.test import TestResponse
@@ -29,7 +30,9 @@ from mealquest.payments.forms import VerifyForm
 from mealquest.privacy import service as privacy
 from mealquest.strategy import service as strategy
 from mealquest.strategy.catalogue import LIBRARY
-from mealquest.strategy.forms import ProposalsForm
+from mealquest.strategy.domain import content_hash
+from mealquest.strategy.forms import MessageForm, PlanForm, ProposalsForm
+from mealquest.strategy.models import ProposalRow
 from mealquest.suppliers import service as suppliers
 from mealquest.suppliers.forms import ImportForm, OrdersForm, PartnerForm
 from mealquest.wallet import service as wallet
@@ -39,10 +42,12 @@ from tests.factories.customers import make_customer
 from tests.factories.http import Client, applicant_token, bearer
 from tests.factories.refunds import make_receivable
 from tests.factories.requests import keyed
+from tests.strategy.chats import live_turn
 from tests.web.shops import Shop
 
 ENDPOINTS = [endpoint for feature in FEATURES for endpoint in feature.endpoints]
 NEW_PHONE = "+8613700000042"
+Declared = tuple[Endpoint, Face]
 
 
 @dataclass(frozen=True)
@@ -252,8 +257,42 @@ def _proposal(shop: Shop, *, fresh: bool = False) -> dict[str, str]:
     return {"proposal_id": proposal_id}
 
 
+def _candidate(shop: Shop) -> Sample:
+    """Another draft of a fresh proposal, to be picked."""
+    path = _proposal(shop, fresh=True)
+    with transaction(shop.merchant_id) as session:
+        row = session.get_one(ProposalRow, (shop.merchant_id, path["proposal_id"]))
+        other = row.campaign | {"id": new_id("campaign"), "priority": 58}
+        known = {
+            "variant": "AGGRESSIVE",
+            "title": "Another draft",
+            "templateId": row.template_id,
+            "branchId": row.branch_id,
+            "strategyMeta": {},
+            "campaign": other,
+            "difference": [],
+            "droppedFields": [],
+            "hash": content_hash(row.id, "Another draft", other),
+        }
+        row.candidates = [known]
+    return Sample({"hash": known["hash"]}, path)
+
+
+def _plan(shop: Shop) -> dict[str, str]:
+    asked = PlanForm(template_id="revenue_paybox")
+    begun = strategy.propose(shop.merchant_id, asked, _owner_of(shop))  # until its deadline
+    return {"plan_id": begun.plan_id}
+
+
 def _chat(shop: Shop) -> dict[str, str]:
     return {"sessionId": strategy.begin(shop.merchant_id, _owner_of(shop)).session_id}
+
+
+def _turn(shop: Shop) -> dict[str, str]:
+    """A message that waits for its answer."""
+    _chat(shop)
+    strategy.send(shop.merchant_id, MessageForm(content="Anybody?"), _owner_of(shop), wait_s=0)
+    return {"turn_id": live_turn(shop.merchant_id)}
 
 
 def _reviewed(shop: Shop) -> Sample:
@@ -290,9 +329,13 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "campaigns.dashboard": lambda shop: Sample({"merchantId": shop.merchant_id}),
     "campaigns.decisions": lambda shop: Sample({"limit": "5", "outcome": "HIT"}, _campaign(shop)),
     "campaigns.decisions_csv": lambda shop: Sample({"outcome": "MISS"}, _campaign(shop)),
+    "campaigns.hits": lambda shop: Sample({"limit": "5", "voucher": "USED"}, _campaign(shop)),
+    "campaigns.hits_csv": lambda shop: Sample({"by": "EVENT"}, _campaign(shop)),
     "campaigns.of_payment": lambda shop: Sample(path={"payment_id": shop.payment}),
     "campaigns.set_status": lambda shop: Sample({"status": "ACTIVE"}, _campaign(shop)),
     "campaigns.trigger": lambda shop: Sample(_event(shop), key="k-trigger"),
+    "campaign_replays.replay": lambda shop: Sample(path=_campaign(shop)),
+    "campaign_replays.replay_again": lambda shop: Sample(path=_campaign(shop)),
     "campaign_stops.fire_sale": lambda _: Sample({"maxQty": "10"}),
     "campaign_stops.kill_switch": nothing,
     "campaign_stops.set_kill_switch": lambda _: Sample({"enabled": False}),
@@ -373,6 +416,9 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "payments.retry_refund": lambda shop: Sample(path=_waiting_id(shop), refused=409),
     "payments.settle": lambda shop: Sample({"method": "CASH"}, _owed(shop), "k-settle"),
     "payments.verify": lambda shop: Sample(_order(shop), key="k-verify"),
+    "profiles.own_profile": nothing,
+    "profiles.set_birthday": lambda shop: Sample({"birthday": "02-29"}, {"user_id": shop.customer}),
+    "profiles.set_own_profile": lambda _: Sample({"birthday": "05-12"}),
     "privacy.begin_export": lambda shop: Sample({"userId": shop.customer}),
     "privacy.cancel_account": nothing,
     "privacy.delete_user": _leaving,
@@ -396,6 +442,12 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "sandbox_model.complete": lambda _: Sample(
         {"messages": [{"role": "user", "content": "{}"}], "stream": False}
     ),
+    "sandbox_stripe.fail": lambda _: Sample(
+        {"reason": "expired_card", "amount": "12.50", "currency": "usd", "email": "a@example.com"},
+        refused=404,
+    ),
+    "sandbox_stripe.scene": lambda _: Sample(),
+    "sandbox_stripe.step": lambda _: Sample({"step": "pay"}, {"invoice_id": "in_1"}, refused=404),
     "social.alipay": lambda shop: Sample(_social(shop), refused=503),
     "social.wechat": lambda shop: Sample(_social(shop), refused=503),
     "staff.change": lambda _: Sample({"role": "MANAGER", "name": "Promoted"}, CLERK),
@@ -414,15 +466,21 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "strategy.configs": nothing,
     "strategy.confirm": lambda shop: Sample(path=_proposal(shop, fresh=True)),
     "strategy.library": nothing,
+    "strategy.pick": _candidate,
     "strategy.proposal": lambda shop: Sample(path=_proposal(shop)),
     "strategy.proposals": lambda _: Sample({"limit": "5", "status": "PENDING"}),
     "strategy.proposals_csv": lambda _: Sample({"status": "PENDING"}),
+    "strategy_replays.replay": lambda shop: Sample(path=_proposal(shop)),
+    "strategy_replays.replay_again": lambda shop: Sample(path=_proposal(shop, fresh=True)),
     "strategy.reject": lambda shop: Sample({"reason": "too dear"}, _proposal(shop, fresh=True)),
+    "strategy_plans.create": lambda _: Sample({"templateId": "revenue_paybox"}),
+    "strategy_plans.show": lambda shop: Sample(path=_plan(shop)),
     "strategy_chat.begin": nothing,
     "strategy_chat.chat": nothing,
     "strategy_chat.history": lambda shop: Sample({"limit": "5"} | _chat(shop)),
     "strategy_chat.review": _reviewed,
     "strategy_chat.send": lambda _: Sample({"content": "What sells on rainy days?"}),
+    "strategy_chat.stop": lambda shop: Sample(path=_turn(shop)),
     "strategy_chat.session": lambda shop: Sample(_chat(shop)),
     "tenancy.catalog": nothing,
     "tenancy.change_settings": lambda _: Sample(SETTINGS),
@@ -511,3 +569,23 @@ def signature_of(endpoint: Endpoint, client: Client, body: bytes) -> dict[str, s
 
 FACES = [(endpoint, face) for endpoint in ENDPOINTS for face, _ in endpoint.urls]
 NAMES = [f"{endpoint.full_name}-{face.value}" for endpoint, face in FACES]
+NAME_OF = dict(zip(FACES, NAMES, strict=True))
+
+
+def cases(faces: Iterable[Declared]) -> list[Any]:
+    """A test case for each face."""
+    return [pytest.param(*each, id=NAME_OF[each]) for each in faces]
+
+
+def readers(faces: Iterable[Declared]) -> list[Any]:
+    """A test case for each feature: what it lets people read, which can share a shop."""
+    found: dict[str, list[Declared]] = {}
+    for endpoint, face in faces:
+        if not endpoint.mutates:
+            found.setdefault(endpoint.full_name.partition(".")[0], []).append((endpoint, face))
+    return [pytest.param(each, id=feature) for feature, each in found.items()]
+
+
+def writers(faces: Iterable[Declared]) -> list[Any]:
+    """A test case for each face of what changes something, and needs a shop of its own."""
+    return cases(each for each in faces if each[0].mutates)

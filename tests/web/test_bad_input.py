@@ -4,7 +4,6 @@ Whatever comes: no error of ours, an answer with a reason, and nothing changed b
 """
 
 import json
-from collections.abc import Iterator
 from itertools import chain
 
 import pytest
@@ -17,13 +16,15 @@ from tests.factories.rows import ABOUT_REQUESTS, digest
 from tests.web.samples import (
     ENDPOINTS,
     FACES,
-    NAMES,
+    NAME_OF,
     Sample,
     credentials_of,
     headers_of,
+    readers,
     sample_of,
     signature_of,
     url_of,
+    writers,
 )
 from tests.web.shops import Shop
 
@@ -80,6 +81,10 @@ BODIES = [
     (b"--x\r\nContent-Disposition: form-data\r\n\r\n", "multipart/form-data; boundary=x"),
     (b"--", "multipart/form-data"),
 ]
+
+
+# The same code reads them for every endpoint.
+OF_THE_FRAME = {"merchantId", "idempotencyKey", "limit", "cursor"}
 
 
 class Attempts:
@@ -154,31 +159,25 @@ class Attempts:
         assert self.rows() == self.before, "what was refused, or only read, has changed something"
 
 
-def of(endpoints: list[tuple[Endpoint, Face]]) -> Iterator:
-    names = dict(zip(FACES, NAMES, strict=True))
-    return (pytest.param(*each, id=names[each]) for each in endpoints)
-
-
-@pytest.mark.parametrize(("endpoint", "face"), of(FACES))
-def test_a_field_with_the_wrong_value(client, shop, endpoint, face) -> None:
+def wrong_values(client: Client, shop: Shop, endpoint: Endpoint, face: Face) -> None:
+    """Every value in every field; where the frame reads a field for all, some values in turn."""
     attempts = Attempts(client, shop, endpoint, face)
+    turn = FACES.index((endpoint, face))
+    as_json = endpoint.mutates and face is Face.API
+    # What was tried as JSON, or as the route that the page is a face of, needs fewer tries.
+    tried = as_json or (face is Face.PAGE and endpoint.api)
 
     for field in attempts.fields:
-        as_json = endpoint.mutates and face is Face.API
-        for value in JSON_VALUES if as_json else ():
+        every = 4 if field in OF_THE_FRAME else 1
+        for value in JSON_VALUES[turn % every :: every] if as_json else ():
             attempts.json(field, value)
-        # What was tried as JSON, or as the route that the page is a face of, needs fewer tries.
-        tried = as_json or (face is Face.PAGE and endpoint.api)
-        for value in FORM_VALUES[2::3] if tried else FORM_VALUES:
+        for value in FORM_VALUES[turn % 3 :: 3] if tried else FORM_VALUES[turn % every :: every]:
             attempts.form(field, value)
 
     attempts.end()
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "face"), of([each for each in FACES if "<" in dict(each[0].urls)[each[1]]])
-)
-def test_a_path_that_names_nothing(client, shop, endpoint, face) -> None:
+def wrong_paths(client: Client, shop: Shop, endpoint: Endpoint, face: Face) -> None:
     attempts = Attempts(client, shop, endpoint, face)
 
     for name in attempts.sample.path:
@@ -189,7 +188,34 @@ def test_a_path_that_names_nothing(client, shop, endpoint, face) -> None:
     attempts.end()
 
 
-@pytest.mark.parametrize(("endpoint", "face"), of([each for each in FACES if each[0].mutates]))
+@pytest.mark.parametrize("faces", readers(FACES))
+def test_a_question_with_a_wrong_value(client, shop, subtests, faces) -> None:
+    for endpoint, face in faces:
+        with subtests.test(NAME_OF[endpoint, face]):
+            wrong_values(client, shop, endpoint, face)
+
+
+@pytest.mark.parametrize(("endpoint", "face"), writers(FACES))
+def test_a_field_with_the_wrong_value(client, shop, endpoint, face) -> None:
+    wrong_values(client, shop, endpoint, face)
+
+
+NAMING = [each for each in FACES if "<" in dict(each[0].urls)[each[1]]]
+
+
+@pytest.mark.parametrize("faces", readers(NAMING))
+def test_a_path_to_nothing(client, shop, subtests, faces) -> None:
+    for endpoint, face in faces:
+        with subtests.test(NAME_OF[endpoint, face]):
+            wrong_paths(client, shop, endpoint, face)
+
+
+@pytest.mark.parametrize(("endpoint", "face"), writers(NAMING))
+def test_a_path_that_names_nothing(client, shop, endpoint, face) -> None:
+    wrong_paths(client, shop, endpoint, face)
+
+
+@pytest.mark.parametrize(("endpoint", "face"), writers(FACES))
 def test_a_body_that_is_none(client, shop, endpoint, face) -> None:
     attempts = Attempts(client, shop, endpoint, face)
 

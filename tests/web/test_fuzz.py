@@ -14,8 +14,10 @@ from mealquest.web.security import is_local
 from tests.factories.http import assert_problem
 from tests.web.samples import (
     ENDPOINTS,
+    NAME_OF,
     credentials_of,
     headers_of,
+    readers,
     sample_of,
     signature_of,
     url_of,
@@ -72,10 +74,17 @@ def test_any_json(client, shop, endpoint) -> None:
     send()
 
 
-@pytest.mark.parametrize(
-    "endpoint", [e for e in ROUTES if not e.mutates and e.answer], ids=lambda e: e.full_name
-)
-def test_any_query(client, shop, endpoint) -> None:
+ANSWERING = [(e, Face.API) for e in ROUTES if e.answer]
+
+
+@pytest.mark.parametrize("faces", readers(ANSWERING))
+def test_any_query(client, shop, subtests, faces) -> None:
+    for endpoint, face in faces:
+        with subtests.test(NAME_OF[endpoint, face]):
+            ask_anything(client, shop, endpoint)
+
+
+def ask_anything(client, shop, endpoint) -> None:
     sample = sample_of(endpoint, shop)
     headers = credentials_of(endpoint, shop)
 

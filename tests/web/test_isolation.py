@@ -9,7 +9,17 @@ from mealquest.core.principal import Role
 from mealquest.web.frame import Endpoint, Face
 from tests.factories.http import Client, bearer, customer_token, signed_in
 from tests.factories.rows import digest
-from tests.web.samples import FACES, NAMES, Sample, sample_of, send
+from tests.web.samples import (
+    FACES,
+    NAME_OF,
+    Declared,
+    Sample,
+    cases,
+    readers,
+    sample_of,
+    send,
+    writers,
+)
 from tests.web.shops import SAME, Shop
 
 # The same for everybody: about merchants as such, about the product, of development only, and
@@ -30,14 +40,8 @@ PUBLIC = {
 PROOF = {"identity.request_code", "identity.sign_in", "social.alipay", "social.wechat"}
 # Shows an empty answer where others refuse: what is half typed is no mistake yet.
 LENIENT = {"wallet.top_up_preview"}
-CASES = [
-    pytest.param(endpoint, face, id=name)
-    for (endpoint, face), name in zip(FACES, NAMES, strict=True)
-    if endpoint.full_name not in PUBLIC | PROOF and not endpoint.signed
-]
-OPEN_TO_CUSTOMERS = [
-    case for case in CASES if not case.values[0].roles or Role.CUSTOMER in case.values[0].roles
-]
+TRIED = [each for each in FACES if each[0].full_name not in PUBLIC | PROOF and not each[0].signed]
+OPEN_TO_CUSTOMERS = [each for each in TRIED if not each[0].roles or Role.CUSTOMER in each[0].roles]
 
 
 def attempts(sample: Sample, shop: Shop) -> Iterator[Sample]:
@@ -66,10 +70,23 @@ def assert_nothing_of(shop: Shop, answer: TestResponse) -> None:
         assert f'"merchantId":"{shop.merchant_id}"' not in answer.text.replace(" ", "")
 
 
-@pytest.mark.parametrize(("endpoint", "face"), CASES)
-def test_another_shops_people_get_nowhere_with_our_ids(
+@pytest.mark.parametrize("faces", readers(TRIED))
+def test_another_shops_people_read_nothing_of_ours(
+    client: Client, shop: Shop, stranger: Shop, subtests, faces: list[Declared]
+) -> None:
+    for endpoint, face in faces:
+        with subtests.test(NAME_OF[endpoint, face]):
+            get_nowhere(client, shop, stranger, endpoint, face)
+
+
+@pytest.mark.parametrize(("endpoint", "face"), writers(TRIED))
+def test_another_shops_people_change_nothing_of_ours(
     client: Client, shop: Shop, stranger: Shop, endpoint: Endpoint, face: Face
 ) -> None:
+    get_nowhere(client, shop, stranger, endpoint, face)
+
+
+def get_nowhere(client: Client, shop: Shop, stranger: Shop, endpoint: Endpoint, face: Face) -> None:
     sample = sample_of(endpoint, shop)
     before = digest(shop.merchant_id)
     assert before["wallets"].startswith("2 rows")
@@ -87,7 +104,7 @@ def test_another_shops_people_get_nowhere_with_our_ids(
     assert digest(shop.merchant_id) == before
 
 
-@pytest.mark.parametrize(("endpoint", "face"), OPEN_TO_CUSTOMERS)
+@pytest.mark.parametrize(("endpoint", "face"), cases(OPEN_TO_CUSTOMERS))
 def test_a_customer_sees_nothing_of_the_next_one(
     client: Client, shop: Shop, endpoint: Endpoint, face: Face
 ) -> None:

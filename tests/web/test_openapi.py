@@ -9,9 +9,10 @@ from openapi_spec_validator import validate
 from pydantic.alias_generators import to_camel
 
 from mealquest.web.frame import Face
-from tests.web.samples import ENDPOINTS, sample_of, send
+from tests.web.samples import ENDPOINTS, NAME_OF, readers, sample_of, send, writers
 
 ROUTES = [endpoint for endpoint in ENDPOINTS if endpoint.api]
+APP = [(endpoint, Face.API) for endpoint in ROUTES]
 
 
 @pytest.fixture
@@ -50,8 +51,13 @@ def test_operations_have_names_of_their_own(document) -> None:
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("endpoint", ROUTES, ids=lambda e: e.full_name)
-def test_a_route_says_what_it_takes_and_answers(document, endpoint) -> None:
+def test_a_route_says_what_it_takes_and_answers(document, subtests) -> None:
+    for endpoint in ROUTES:
+        with subtests.test(endpoint.full_name):
+            check_what_is_said(document, endpoint)
+
+
+def check_what_is_said(document, endpoint) -> None:
     operation = operation_of(document, endpoint)
 
     parameters = [(given["in"], given["name"]) for given in operation["parameters"]]
@@ -73,8 +79,19 @@ def test_a_route_says_what_it_takes_and_answers(document, endpoint) -> None:
     assert (operation["security"] == []) is open_to_all
 
 
-@pytest.mark.parametrize("endpoint", ROUTES, ids=lambda e: e.full_name)
-def test_what_it_says_of_a_route_is_true(document, client, shop, endpoint) -> None:
+@pytest.mark.parametrize("faces", readers(APP))
+def test_what_it_says_of_what_is_read_is_true(document, client, shop, subtests, faces) -> None:
+    for endpoint, face in faces:
+        with subtests.test(NAME_OF[endpoint, face]):
+            check_truth(document, client, shop, endpoint)
+
+
+@pytest.mark.parametrize(("endpoint", "face"), writers(APP))
+def test_what_it_says_of_what_changes_is_true(document, client, shop, endpoint, face) -> None:
+    check_truth(document, client, shop, endpoint)
+
+
+def check_truth(document, client, shop, endpoint) -> None:
     operation, sample = operation_of(document, endpoint), sample_of(endpoint, shop)
     if "requestBody" in operation:
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
