@@ -4,6 +4,7 @@ Under `python app.py` the port is a socket that comes open from there, and so is
 the metrics; alone, gunicorn has its own of both and uses the engines that run.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -12,7 +13,9 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from mealquest.core.settings import ConfigurationError, load
+gc.disable()  # what is imported here stays, and the workers share it untouched
+
+from mealquest.core.settings import ConfigurationError, load  # noqa: E402
 
 try:
     _settings = load()
@@ -33,6 +36,9 @@ from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
 
 from mealquest import launch  # noqa: E402
 from mealquest.core.telemetry import configure_logging  # noqa: E402
+
+gc.freeze()
+gc.enable()
 
 _host = f"[{_settings.bind_host}]" if ":" in _settings.bind_host else _settings.bind_host
 _listening = os.environ.get("MQ_LISTEN_FD")

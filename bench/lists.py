@@ -1,12 +1,13 @@
 """Server time of the lists at a million rows each.
 
-`python -m bench.lists [rows]`. Uses MQ_TEST_DB_URL and MQ_TEST_REDIS_URL, else engines of its own.
-A request goes through the whole application in this process, without a network: credential,
-policy, statements under row-level security, JSON or the rendered page. Exits with 1 when a case
-takes more than the budget or a plan does not run along an index. On a machine that does other work
-besides, `cpu` (this process) and `sql` tell more than the times by the clock.
+`python -m bench.lists [rows] [--customers N]`. Uses MQ_TEST_DB_URL and MQ_TEST_REDIS_URL, else
+engines of its own. A request goes through the whole application in this process, without a
+network: credential, policy, statements under row-level security, JSON or the rendered page. Exits
+with 1 when a case takes more than the budget or a plan does not run along an index. On a machine
+that does other work besides, `cpu` (this process) and `sql` tell more than the times by the clock.
 """
 
+import argparse
 import json
 import os
 import resource
@@ -102,15 +103,15 @@ PAYMENT_CASES = {
 }
 
 
-def main(rows: int) -> int:
+def main(rows: int, customers: int) -> int:
     with application() as (app, admin), app.app_context():
         headers = open_shops()
-        fill(admin, rows)
+        fill(admin, rows, customers)
         while identity.seal_customers():
             pass
         moment = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() - rows * 15))
         slow = []
-        print(f"{rows:,} rows each; {RUNS} requests a case; ms")
+        print(f"{rows:,} rows each, {customers:,} customers; {RUNS} requests a case; ms")
         print(f"{'case':38} {'p50':>6} {'p95':>6} {'cpu':>6} {'sql':>6}  indexes")
         for name, url in (AUDIT_CASES | PAYMENT_CASES | wallet_rows.CASES).items():
             address = url.format(middle=moment, day=moment[:10])
@@ -167,12 +168,12 @@ def open_shops() -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def fill(admin: str, rows: int) -> None:
+def fill(admin: str, rows: int, customers: int) -> None:
     began = time.perf_counter()
     with psycopg.connect(admin) as connection:
         connection.execute("SET ROLE mealquest_platform")
         for merchant_id, count in ((MERCHANT, rows), (NEIGHBOUR, rows // 5)):
-            values = {"m": merchant_id, "rows": count, "customers": CUSTOMERS}
+            values = {"m": merchant_id, "rows": count, "customers": customers}
             for statement in (
                 FILL_CUSTOMERS,
                 FILL_AUDIT,
@@ -286,4 +287,8 @@ def nodes(plan: dict) -> Iterator[dict]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--customers", type=int, default=CUSTOMERS, help="fewer have more each")
+    asked = parser.parse_args()
+    sys.exit(main(asked.rows, asked.customers))

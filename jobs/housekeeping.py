@@ -8,6 +8,7 @@ from mealquest.core import idempotency, messages, outbox
 from mealquest.identity import service as identity
 from mealquest.privacy import service as privacy
 from mealquest.realtime import service as realtime
+from mealquest.strategy import service as strategy
 
 
 def purge() -> str:
@@ -21,6 +22,7 @@ def purge() -> str:
         "live events": lambda: realtime.purge_old(days),
         "messages": messages.purge_old,
         "exports": privacy.purge_expired,
+        "lines of old chats": strategy.purge_chats,
         "names in clear": identity.seal_customers,
         "keys under an older one": identity.wrap_again,
     }

@@ -7,6 +7,7 @@ from mealquest.core import outbox
 from mealquest.core.outbox import Subscribers
 from mealquest.invoices import service as invoices
 from mealquest.realtime import service as realtime
+from mealquest.strategy import service as strategy
 
 A_LITTLE_S = 1.0
 A_FEW = 20
@@ -21,7 +22,10 @@ def together(*parts: Subscribers) -> Subscribers:
 
 # Event type -> who hears of it. An event without subscribers is simply delivered.
 SUBSCRIBERS: Subscribers = together(
-    realtime.SUBSCRIPTIONS, invoices.SUBSCRIPTIONS, campaigns.SUBSCRIPTIONS
+    realtime.SUBSCRIPTIONS,
+    invoices.SUBSCRIPTIONS,
+    campaigns.SUBSCRIPTIONS,
+    strategy.SUBSCRIPTIONS,
 )
 
 

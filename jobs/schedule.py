@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,6 +20,7 @@ from mealquest.core.bells import Bells
 from mealquest.core.db import db
 from mealquest.payments import service as payments
 from mealquest.privacy import service as privacy
+from mealquest.recovery import service as recovery
 from mealquest.strategy import service as strategy
 from mealquest.wallet import service as wallet
 
@@ -43,7 +44,7 @@ class Duty:
     next_at: float = 0.0
 
 
-def duties() -> list[Duty]:
+def duties(janitor_every_s: float = 600) -> list[Duty]:
     return [
         Duty("outbox", 1, outbox.has_due, here=relay_a_little),
         Duty("messages", 1, messages.has_due, here=deliver_a_little),
@@ -53,7 +54,11 @@ def duties() -> list[Duty]:
         Duty("doctor", 3600, lambda: True),
         Duty("privacy", 5, privacy.has_due),
         Duty("campaigns", 3600, campaigns.has_due),
+        Duty("birthdays", 3600, campaigns.has_birthdays),
         Duty("strategy", 1, strategy.has_due),
+        Duty("replays", 2, campaigns.has_due_replays),
+        Duty("recovery", 1, recovery.has_due),
+        Duty("recovery-janitor", janitor_every_s, lambda: True),
         Duty("housekeeping", 3600, lambda: True),
     ]
 
@@ -88,7 +93,7 @@ def _lead(bells: Bells, stop: threading.Event) -> bool:
         if not connection.scalar(query, {"key": LEADER_LOCK}):
             return False
         log.info("tick leads")
-        pending = duties()
+        pending = duties(current_app.config["SETTINGS"].janitor_interval_s)
         while not stop.wait(TICK_S):
             _prove_leadership(connection)
             tick(pending, bells)

@@ -1,6 +1,7 @@
 """Put the product together: settings, database, bells, the frame, every feature's routes."""
 
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from flask_migrate import Migrate
@@ -8,6 +9,8 @@ from flask_migrate import Migrate
 from mealquest import cli, models  # noqa: F401 - registers every table
 from mealquest.audit.views import feature as audit
 from mealquest.campaigns import service as campaigning
+from mealquest.campaigns.lift_word_views import feature as lift_words
+from mealquest.campaigns.replay_views import feature as campaign_replays
 from mealquest.campaigns.stop_views import feature as campaign_stops
 from mealquest.campaigns.views import feature as campaigns
 from mealquest.campaigns.word_views import feature as campaign_words
@@ -16,7 +19,9 @@ from mealquest.core.bells import Bells
 from mealquest.core.crypto import Keyring
 from mealquest.core.settings import Settings
 from mealquest.core.telemetry import configure_logging
+from mealquest.engines.service import SandboxStripe
 from mealquest.identity.code_views import feature as customer_codes
+from mealquest.identity.profile_views import feature as profiles
 from mealquest.identity.social_views import feature as social
 from mealquest.identity.staff_views import feature as staff
 from mealquest.identity.views import feature as identity
@@ -33,11 +38,14 @@ from mealquest.privacy.views import feature as privacy
 from mealquest.realtime.views import feature as realtime
 from mealquest.realtime.views import install as install_sockets
 from mealquest.sandbox.model_views import feature as sandbox_model
+from mealquest.sandbox.stripe_views import feature as sandbox_stripe
 from mealquest.sandbox.views import feature as sandbox
 from mealquest.state import service as states
 from mealquest.state.views import feature as state
 from mealquest.strategy import service as strategising
 from mealquest.strategy.chat_views import feature as strategy_chat
+from mealquest.strategy.plan_views import feature as strategy_plans
+from mealquest.strategy.replay_views import feature as strategy_replays
 from mealquest.strategy.views import feature as strategy
 from mealquest.strategy.word_views import feature as strategy_words
 from mealquest.suppliers.import_views import feature as order_imports
@@ -60,6 +68,7 @@ FEATURES = (
     identity,
     staff,
     customer_codes,
+    profiles,
     social,
     realtime,
     wallet,
@@ -81,13 +90,18 @@ FEATURES = (
     campaigns,
     campaign_stops,
     campaign_words,
+    campaign_replays,
+    lift_words,
     strategy,
     strategy_chat,
+    strategy_plans,
     strategy_words,
+    strategy_replays,
     privacy,
     onboarding,
     sandbox,
     sandbox_model,
+    sandbox_stripe,
     ops,
 )
 
@@ -108,8 +122,18 @@ VANISHED = {
 }
 
 
-def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: str) -> Flask:
-    """The application over one database and one Redis, which the caller has found or started."""
+def create_app(
+    settings: Settings,
+    *,
+    db_url: str,
+    admin_url: str,
+    redis_url: str,
+    stripe: SandboxStripe | None = None,
+) -> Flask:
+    """The application over one database and one Redis, which the caller has found or started.
+
+    `stripe` stands for the real one in development.
+    """
     configure_logging(settings.log_level)
     app = Flask(
         "mealquest",
@@ -118,6 +142,7 @@ def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: st
         template_folder=str(ROOT / "templates"),
     )
     app.config["SETTINGS"] = settings
+    app.config |= _stripe_of(settings, stripe)
     app.extensions["keyring"] = Keyring(settings.keyring)
     _connect(app, settings, db_url, admin_url, redis_url)
     web.install(app, FEATURES, settings, redis_url, ROOT)
@@ -125,6 +150,27 @@ def create_app(settings: Settings, *, db_url: str, admin_url: str, redis_url: st
     states.install(app, STATE_SOURCES)
     cli.install(app)
     return app
+
+
+def _stripe_of(settings: Settings, sandbox: SandboxStripe | None) -> dict[str, Any]:
+    """Where Stripe is and what opens it."""
+    if sandbox is None:
+        return {
+            "STRIPE_API_BASE": settings.stripe_api_base,
+            "STRIPE_CONNECT_BASE": settings.stripe_connect_base,
+            "STRIPE_SECRET_KEY": settings.stripe_secret_key,
+            "STRIPE_CLIENT_ID": settings.stripe_client_id,
+            "STRIPE_WEBHOOK_SECRETS": settings.stripe_webhook_secrets,
+            "STRIPE_SANDBOX_URL": None,
+        }
+    return {
+        "STRIPE_API_BASE": sandbox.url,
+        "STRIPE_CONNECT_BASE": sandbox.url,
+        "STRIPE_SECRET_KEY": sandbox.key,
+        "STRIPE_CLIENT_ID": sandbox.client_id,
+        "STRIPE_WEBHOOK_SECRETS": (sandbox.webhook_secret, *settings.stripe_webhook_secrets),
+        "STRIPE_SANDBOX_URL": sandbox.url,
+    }
 
 
 def _connect(app: Flask, settings: Settings, db_url: str, admin_url: str, redis_url: str) -> None:

@@ -17,7 +17,7 @@ from mealquest.application import create_app
 from mealquest.core.db import db
 from mealquest.core.settings import ConfigurationError, Profile, Settings, load
 from mealquest.engines.bootstrap import ensure_database
-from mealquest.engines.service import Endpoints, EngineError, running
+from mealquest.engines.service import Endpoints, EngineError, SandboxStripe, running
 from mealquest.onboarding import demo
 
 CANNOT_START = (ConfigurationError, EngineError, psycopg.Error, DBAPIError)
@@ -51,6 +51,7 @@ def engines(settings: Settings, *, start: bool) -> AbstractContextManager[Endpoi
         start=start,
         postgres=not settings.db_url,
         valkey=not settings.redis_url,
+        stripe=settings.uses_sandbox_stripe,
     )
 
 
@@ -64,6 +65,7 @@ class Servers:
     db_url: str
     admin_url: str
     redis_url: str
+    stripe: SandboxStripe | None
 
 
 def servers(settings: Settings, found: Endpoints) -> Servers:
@@ -74,6 +76,7 @@ def servers(settings: Settings, found: Endpoints) -> Servers:
         db_url,
         urlsplit(admin_url)._replace(path=database).geturl(),
         settings.redis_url or found.redis_url or "",
+        found.stripe,
     )
 
 
@@ -85,7 +88,11 @@ def create(settings: Settings, where: Servers, *, make_database: bool) -> Flask:
     if make_database and settings.db_url and settings.db_auto_create:
         ensure_database(_plain(settings.db_admin_url) or where.admin_url, where.db_url)
     return create_app(
-        settings, db_url=where.db_url, admin_url=where.admin_url, redis_url=where.redis_url
+        settings,
+        db_url=where.db_url,
+        admin_url=where.admin_url,
+        redis_url=where.redis_url,
+        stripe=where.stripe,
     )
 
 

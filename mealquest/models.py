@@ -9,6 +9,8 @@ from mealquest.invoices import models as invoices
 from mealquest.payments import models as payments
 from mealquest.privacy import models as privacy
 from mealquest.realtime import models as realtime
+from mealquest.recovery import case_models as recovery_cases
+from mealquest.recovery import models as recovery
 from mealquest.strategy import models as strategy
 from mealquest.suppliers import models as suppliers
 from mealquest.tenancy import models as tenancy
@@ -26,6 +28,8 @@ __all__ = [
     "payments",
     "privacy",
     "realtime",
+    "recovery",
+    "recovery_cases",
     "strategy",
     "suppliers",
     "tenancy",

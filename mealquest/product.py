@@ -37,6 +37,7 @@ from mealquest.strategy.agent.config import ModelConfig
 from mealquest.supervisor import Child, Supervisor
 
 STOP_S = 6.0  # for the children; with the engines' own time the whole stays under 10 s
+LEAVING_S = 1.0  # one that still answers after this is not on its way out
 READY_S = 60.0
 READY_DEATHS = 3  # a child that dies so often before the product is ready will not live
 WATCH_S = 1.0
@@ -86,6 +87,7 @@ class Product:
             listener = stack.enter_context(self._listener())
             found = stack.enter_context(engines(self.settings, start=True))
             app = self._application(found)
+            self._point_sandbox(found)
             supervisor = self._supervisor(listener)
             # What is registered last ends first: no new requests, no processes, no engines.
             stack.callback(shutil.rmtree, self._metrics, ignore_errors=True)
@@ -106,13 +108,23 @@ class Product:
         """ConfigurationError while another product runs in this directory."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = stack.enter_context(FileLock(self.home / "product.lock"))
-        if not self._found(lock.try_exclusive, "another MealQuest runs in this directory"):
-            there = (read_endpoints(self.home) or {}).get("http") or "it is about to start or stop"
+        if not self._found(
+            lock.try_exclusive, "another MealQuest runs in this directory", stays=self._is_at_work
+        ):
+            there = self._other or "it is about to start or stop"
             raise ConfigurationError(
                 f"MealQuest runs in {self.home} already: {there}. Stop it, or name another"
                 " directory: MQ_DATA_DIR=.mealquest-2"
             )
         remove_endpoints(self.home)  # of one that was killed
+
+    @property
+    def _other(self) -> str | None:
+        """The address of the product that runs in this directory; it withdraws it to stop."""
+        return (read_endpoints(self.home) or {}).get("http")
+
+    def _is_at_work(self) -> bool:
+        return self._other is not None and _answers_health(self._other)
 
     def _listener(self) -> socket.socket:
         """The port, held from the first moment to the last, while web servers come and go.
@@ -129,14 +141,24 @@ class Product:
             )
         return listener
 
-    def _found(self, look: Callable[[], Found | None], obstacle: str) -> Found | None:
-        """What `look` finds, after a while perhaps: a predecessor may be on its way out."""
+    def _found(
+        self,
+        look: Callable[[], Found | None],
+        obstacle: str,
+        stays: Callable[[], bool] = lambda: False,
+    ) -> Found | None:
+        """What `look` finds, after a while perhaps: a predecessor may be on its way out.
+
+        It is not when it `stays` the moment that leaving begins with.
+        """
         began, told = time.monotonic(), False
         while not (found := look()):
             waited = time.monotonic() - began
             if waited > PREDECESSOR_S or self.stopping.wait(POLL_S):
                 return None
-            if waited > 1 and not told:
+            if waited > LEAVING_S and not told:
+                if stays():
+                    return None
                 told = True
                 click.echo(f"{obstacle}; waiting {PREDECESSOR_S:.0f} s for it to end", err=True)
         return found
@@ -148,6 +170,14 @@ class Product:
         app = create(settings, servers(settings, found), make_database=True)
         prepare(app)
         return app
+
+    def _point_sandbox(self, found: Endpoints) -> None:
+        """The sandbox Stripe sends its events to this product."""
+        if found.stripe:
+            found.stripe.point_at(
+                webhook_url=f"{self.settings.own_url}/api/stripe/webhook",
+                redirect_uri=f"{self.settings.base_url}/api/stripe/connect/callback",
+            )
 
     def _supervisor(self, listener: socket.socket) -> Supervisor:
         environment = os.environ | {
@@ -188,7 +218,7 @@ class Product:
             except EngineError as failure:
                 self._warn(explain(failure))
                 continue
-            self._warn("the database or the queue had ended and was started again")
+            self._warn("the database, the queue or the sandbox had ended and was started again")
             if now != found:  # somebody took its port meanwhile
                 found = now
                 self._write_endpoints(found)
@@ -205,6 +235,7 @@ class Product:
                 "admin_db_url": where.admin_url,
                 "redis_url": where.redis_url,
                 "sandbox_ai_url": model.base_url if model.is_sandbox else None,
+                "sandbox_stripe_url": found.stripe.url if found.stripe else None,
             },
         )
 
@@ -274,7 +305,8 @@ def _answers_health(url: str) -> bool:
 
 def _are_up(found: Endpoints) -> bool:
     """Whether the embedded engines take connections; an operator's own are not our business."""
-    for url in filter(None, (found.db_url, found.redis_url)):
+    stripe = found.stripe.url if found.stripe else None
+    for url in filter(None, (found.db_url, found.redis_url, stripe)):
         parts = make_url(url)
         try:
             socket.create_connection((parts.host or "", parts.port or 0), timeout=1).close()

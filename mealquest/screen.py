@@ -22,6 +22,7 @@ def text(app: Flask, found: Endpoints, *, log: Path | None) -> str:
         f"  SMS        {_sms(settings)}",
         f"  mail       {_mail(settings)}",
         f"  AI model   {_model(settings)}",
+        f"  Stripe     {_stripe(settings, found)}",
         f"  data in    {settings.data_dir.absolute()}",
     ]
     if log:
@@ -61,8 +62,19 @@ def _model(settings: Settings) -> str:
     model = ModelConfig.of(settings)
     if model.is_sandbox:
         return "sandbox: rules over the shop's figures, no language model"
+    if model.is_local:
+        return f"{model.model} inside the worker: very small, and often wrong"
     key = "" if model.is_configured else ", without a key"
     return f"{model.model} at {model.shown_url}{key}"
+
+
+def _stripe(settings: Settings, found: Endpoints) -> str:
+    if found.stripe:
+        return f"sandbox, no money moves: {found.stripe.url}"
+    if not settings.stripe_secret_key:
+        return "not configured"
+    kind = "live" if settings.stripe_is_live else "test"
+    return f"yours at {settings.stripe_api_base}, {kind} mode"
 
 
 def _edge(settings: Settings, sent: str) -> str:

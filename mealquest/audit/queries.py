@@ -1,6 +1,6 @@
-"""Reads of the audit, newest first, always along one of its indexes."""
+"""Reads of the audit, always along one of its indexes; newest first for whoever looks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, literal_column, select, tuple_
 from sqlalchemy.orm import Session
 
 from mealquest.audit.models import AuditRow, AuditStatus
+from mealquest.core.db import streamed
 
 SAME_REQUEST = timedelta(minutes=5)  # a request's rows are at most this far apart
 SAME_REQUEST_ROWS = 50
@@ -101,3 +102,17 @@ def _older(moment: datetime, audit_id: str) -> ColumnElement[bool]:
     if not audit_id:
         return AuditRow.occurred_at < moment
     return tuple_(AuditRow.occurred_at, AuditRow.id) < (moment, audit_id)
+
+
+def done(
+    session: Session, merchant_id: str, action: str, since: datetime, until: datetime
+) -> Iterator[Any]:
+    """Acts of one kind that succeeded, oldest first: when, who did it, what is kept of it."""
+    wanted = select(AuditRow.occurred_at, AuditRow.operator_id, AuditRow.details).where(
+        AuditRow.merchant_id == merchant_id,
+        AuditRow.action == action,
+        AuditRow.status == AuditStatus.SUCCESS,
+        AuditRow.occurred_at >= since,
+        AuditRow.occurred_at < until,
+    )
+    return streamed(session, wanted.order_by(AuditRow.occurred_at, AuditRow.id))

@@ -14,7 +14,7 @@ from mealquest.audit.checks import CHECKS
 from mealquest.audit.errors import AuditRowNotFound
 from mealquest.audit.forms import AuditForm, moment_or_none
 from mealquest.audit.models import AuditRow, AuditStatus
-from mealquest.audit.queries import Wanted
+from mealquest.audit.queries import Wanted, done
 from mealquest.audit.replies import AuditDetail, AuditEntry, AuditPage, ChainView, PageInfo
 from mealquest.audit.sealing import ask_for_check as ask_for_chain_check
 from mealquest.audit.sealing import check as check_chain
@@ -41,6 +41,7 @@ __all__ = [
     "chain_state",
     "check_chain",
     "detail",
+    "done",
     "every",
     "export_chain",
     "has_due",

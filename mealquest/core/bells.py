@@ -16,7 +16,8 @@ from rq.serializers import JSONSerializer
 
 QUEUE = "default"
 AGENT_QUEUE = "agent"  # its jobs wait for a model, which nothing else is to wait for
-QUEUES = (QUEUE, AGENT_QUEUE)
+RECOVERY_QUEUE = "recovery"  # its jobs wait for Stripe and for mail servers
+QUEUES = (QUEUE, AGENT_QUEUE, RECOVERY_QUEUE)
 QUIET_S = 0.05  # a process rings the same bell at most this often; the tick covers the rest
 WAITS_S = 5  # a ring whose job was lost on its way to a worker counts for no longer than this
 MOST_WAITING = (
@@ -35,11 +36,18 @@ JOBS = {
     "doctor": "jobs.doctor.watch",
     "privacy": "jobs.privacy.make",
     "campaigns": "jobs.campaigns.look",
+    "birthdays": "jobs.campaigns.birthdays",
     "strategy": "jobs.strategy.answer",
+    "replays": "jobs.replays.make",
+    "recovery": "jobs.recovery.work",
+    "recovery-janitor": "jobs.recovery.tend",
     "housekeeping": "jobs.housekeeping.purge",
 }
 
-QUEUE_OF = {"strategy": AGENT_QUEUE}  # of the bells whose jobs are not in the default one
+QUEUE_OF = {
+    "strategy": AGENT_QUEUE,
+    "recovery": RECOVERY_QUEUE,
+}  # of the bells whose jobs are not in the default one
 
 log = structlog.get_logger(__name__)
 

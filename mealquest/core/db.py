@@ -18,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Enum,
+    Executable,
     MetaData,
     NullPool,
     Text,
@@ -37,6 +38,7 @@ PLATFORM_ROLE = "mealquest_platform"
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "20s"
 IDLE_TIMEOUT = "30s"
+STREAM_BATCH = 5_000  # rows that a cursor brings at once
 
 
 class TableKind(StrEnum):
@@ -202,6 +204,17 @@ def _opening(role: str, merchants: frozenset[str]) -> dict[str, str]:
         "statement": STATEMENT_TIMEOUT,
         "idle": IDLE_TIMEOUT,
     }
+
+
+def streamed(
+    session: Session, statement: Executable, values: dict[str, Any] | None = None
+) -> Iterator[Any]:
+    """Rows as they are asked for, by a cursor in the database: any number, in little memory.
+
+    They are one snapshot, and end with the transaction.
+    """
+    options = {"yield_per": STREAM_BATCH}
+    yield from session.execute(statement, values or {}, execution_options=options)
 
 
 def in_transaction() -> bool:

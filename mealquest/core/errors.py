@@ -17,7 +17,11 @@ class FieldError:
 
 
 class AppError(Exception):
+    """`short` is what `error` says on the wire where the contract has two texts; else the message
+    stands there too."""
+
     code: ClassVar[str] = "ERROR"
+    short: ClassVar[str] = ""
 
     def __init__(self, message: str, *, code: str | None = None, **facts: Any) -> None:
         super().__init__(message)
@@ -45,6 +49,13 @@ class Invalid(AppError):
 
 class Unauthenticated(AppError):
     code = "UNAUTHENTICATED"
+
+
+class PaymentRequired(AppError):
+    """What the merchant's plan includes is used up."""
+
+    code = "PAYMENT_REQUIRED"
+    short = "Payment Required"
 
 
 class Forbidden(AppError):

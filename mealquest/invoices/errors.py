@@ -1,4 +1,4 @@
-from mealquest.core.errors import Conflict, Forbidden, Invalid, NotFound
+from mealquest.core.errors import Conflict, Invalid, NotFound
 
 
 class InvoiceNotFound(NotFound):
@@ -17,15 +17,6 @@ class PaymentNotSettled(Invalid):
 
     def __init__(self) -> None:
         super().__init__("payment is not settled")
-
-
-class UserScopeDenied(Forbidden):
-    """A customer asked for somebody else's invoices."""
-
-    code = "USER_SCOPE_DENIED"
-
-    def __init__(self) -> None:
-        super().__init__("user scope denied")
 
 
 class NoRecipient(Invalid):

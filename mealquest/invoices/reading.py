@@ -11,9 +11,10 @@ from mealquest.core.money import Money
 from mealquest.core.paging import EXPORT_BATCH, Keyset, batches, cut, span_of_days
 from mealquest.core.principal import MERCHANT, Principal, Role
 from mealquest.identity import service as identity
+from mealquest.identity.service import UserScopeDenied
 from mealquest.invoices import persons, queries
 from mealquest.invoices.domain import Language
-from mealquest.invoices.errors import InvoiceNotFound, UserScopeDenied
+from mealquest.invoices.errors import InvoiceNotFound
 from mealquest.invoices.forms import InvoicesForm
 from mealquest.invoices.models import Invoice
 from mealquest.invoices.queries import Wanted

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mealquest.core.principal import CASHIER, MERCHANT
 from mealquest.core.spreadsheet import local
-from mealquest.core.wire import View
+from mealquest.core.wire import Input, View
 from mealquest.invoices import service
 from mealquest.invoices.domain import InvoiceKind, MailState
 from mealquest.invoices.forms import (
@@ -70,6 +70,10 @@ class StateWords(NamedTuple):
 def issue(call: Call, form: IssueForm) -> InvoiceView:
     """Issue the invoice of a settled payment, net of refunds; a second call answers the same."""
     return service.issue(call.merchant_id, form, call.principal)
+
+
+def _who(_form: Input) -> str:
+    return people.caller()
 
 
 @feature.get(
@@ -154,7 +158,7 @@ def invoice(call: Call, form: InvoiceNumberForm) -> InvoicePageView:
     roles=CASHIER,
     scope=Scope.QUERY,
     media="application/pdf",
-    throttles=(Throttle("invoice-paper", ("60/minute",), lambda form: people.caller()),),
+    throttles=(Throttle("invoice-paper", ("60/minute",), _who),),
 )
 def pdf(call: Call, form: PaperForm) -> Response:
     """The invoice on paper, in the shop's language or the one asked for; drawing takes a while."""
@@ -173,6 +177,7 @@ def pdf(call: Call, form: PaperForm) -> Response:
     gate=Operation.INVOICE_MAIL,
     idempotent=True,
     again="invoices.invoice",
+    throttles=(Throttle("invoice-mail", ("60/hour",), _who),),
     see_other=lambda view: url_for("invoices.invoice.page", invoice_no=view.invoice_no),
     flash=lambda view: _("The mail to %(address)s is on its way.", address=view.mail.recipient),
 )

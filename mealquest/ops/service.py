@@ -10,6 +10,7 @@ from mealquest.core import messages
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.ops.replies import Alive, Healthy, OutboxItem, OutboxItems
+from mealquest.strategy import service as strategy
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -27,6 +28,7 @@ def healthy() -> Healthy:
 
 def metrics() -> bytes:
     """The figures of all web processes together when they share a directory, else this one's."""
+    strategy.measure()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-from mealquest.core.errors import NotFound, Unavailable
+from mealquest.core.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 
 
 class NoSandbox(NotFound):
@@ -15,3 +15,27 @@ class ShopRefused(Unavailable):
 
     def __init__(self, status: int) -> None:
         super().__init__("the shop did not take the callback", status=status)
+
+
+class NotConnected(Conflict):
+    code = "STRIPE_NOT_CONNECTED"
+
+    def __init__(self) -> None:
+        super().__init__("connect an account of the sandbox first")
+
+
+class PartOfUnit(Invalid):
+    """An amount with more decimals than its currency has."""
+
+    def __init__(self) -> None:
+        message = "amount has more decimals than its currency"
+        super().__init__(message, fields=(FieldError("amount", message),))
+
+
+class SandboxAway(Unavailable):
+    """The sandbox Stripe did not do what it was asked; `said` are its words."""
+
+    code = "SANDBOX_STRIPE_REFUSED"
+
+    def __init__(self, said: str) -> None:
+        super().__init__("the sandbox Stripe refused", said=said)

@@ -10,7 +10,12 @@ from mealquest.tenancy.domain import ContractStatus, RefundPolicy
 
 
 class Merchant(ControlRow):
-    """That a merchant exists and what it is called. Its shop's data are tenant rows."""
+    """That a merchant exists, what it is called, its account at Stripe, and how its mails look.
+
+    Its shop's data are tenant rows. `stripe_connect_id` names the account that webhooks tell of
+    and calls act for; the tokens that came with it are sealed and never used for calls.
+    `stripe_customer_id` is who the platform bills.
+    """
 
     __tablename__ = "merchants"
 
@@ -18,11 +23,29 @@ class Merchant(ControlRow):
     name: Mapped[str]
     email: Mapped[str | None]
     created_at: Mapped[datetime] = stamp()
+    stripe_connect_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_user_id: Mapped[str | None]
+    access_token: Mapped[str | None]
+    refresh_token: Mapped[str | None]
+    connected_at: Mapped[datetime | None]
+    stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
+    subscription_plan_id: Mapped[str | None]
+    plan_event_at: Mapped[datetime | None]  # of the newest event that set the plan
+    tier: Mapped[str] = mapped_column(server_default=text("'FREE'"))
+    billing_country: Mapped[str | None]
+    billing_address: Mapped[str | None]
+    brand_color: Mapped[str] = mapped_column(server_default=text("'#000000'"))
+    logo_url: Mapped[str | None]
+    from_name: Mapped[str | None]
+    support_email: Mapped[str | None]
 
 
 class MerchantSettings(TenantRow):
     __tablename__ = "merchant_settings"
-    __table_args__ = (CheckConstraint("budget_cap_minor > 0", name="budget_cap_positive"),)
+    __table_args__ = (
+        CheckConstraint("budget_cap_minor > 0", name="budget_cap_positive"),
+        CheckConstraint("campaign_holdout_percent BETWEEN 0 AND 50", name="holdout_in_range"),
+    )
 
     name: Mapped[str]  # beside merchants.name, so that one payment reads one database
     currency: Mapped[Currency]
@@ -31,6 +54,7 @@ class MerchantSettings(TenantRow):
     refund_policy: Mapped[RefundPolicy] = mapped_column(stored(RefundPolicy))
     budget_cap_minor: Mapped[int]
     kill_switch_enabled: Mapped[bool] = mapped_column(server_default=text("false"))
+    campaign_holdout_percent: Mapped[int | None]  # null: as the product is configured
     cluster_id: Mapped[str]
     onboarded_at: Mapped[datetime] = stamp()
 

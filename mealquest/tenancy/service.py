@@ -9,6 +9,20 @@ from sqlalchemy.orm import Session
 from mealquest.core.db import platform_transaction, transaction
 from mealquest.core.money import Currency, Money
 from mealquest.tenancy import queries
+from mealquest.tenancy.accounts import (
+    MerchantAccount,
+    account_of,
+    accounts,
+    connect_account,
+    disconnect_account,
+    email_was_set,
+    merchant_billed_as,
+    merchant_of_account,
+    seal_tokens_again,
+    set_account,
+    tell_of_emails,
+)
+from mealquest.tenancy.closing import close_shop
 from mealquest.tenancy.contract import apply_for_contract, contract_status
 from mealquest.tenancy.domain import (
     Limit,
@@ -32,6 +46,7 @@ __all__ = [
     "CurrencyFixed",
     "ExistsView",
     "Limit",
+    "MerchantAccount",
     "MerchantExists",
     "MerchantFacts",
     "MerchantId",
@@ -41,22 +56,33 @@ __all__ = [
     "Refusal",
     "SettingsView",
     "TenantPolicy",
+    "account_of",
+    "accounts",
     "apply_for_contract",
     "catalog",
     "change_shop_settings",
+    "close_shop",
+    "connect_account",
     "contract_status",
     "create_merchant",
+    "disconnect_account",
+    "email_was_set",
     "exists",
+    "merchant_billed_as",
+    "merchant_of_account",
     "names_of",
     "policy_of",
     "realtime_merchants",
     "refusal",
     "require_merchant_id",
+    "seal_tokens_again",
+    "set_account",
     "set_kill_switch",
     "set_policy",
     "settings",
     "settings_of",
     "shop_settings",
+    "tell_of_emails",
     "tidy_merchant_id",
 ]
 

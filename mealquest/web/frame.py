@@ -99,6 +99,8 @@ class Endpoint:
         presented: reads the credential where it does not come in a header or the cookie.
         signed: what a message that moves money of the past is proved by. It needs nobody signed
             in, is never throttled, and may be twice as long.
+        by_link: its address is the whole credential, so a form there needs no token of a session:
+            who cannot know the address cannot forge the form, and mail programs have no session.
         for_monitors: answers with nothing else working: no credential is read, nothing counted.
     """
 
@@ -126,6 +128,7 @@ class Endpoint:
     throttles: tuple[Throttle, ...] = ()
     presented: Callable[[], Any] | None = None
     signed: Signature | None = None
+    by_link: bool = False
     for_monitors: bool = False
     status: int = 200
     also: tuple[int, ...] = ()

@@ -31,6 +31,7 @@ class Listing(View):
     next_url: str | None = Field(None, exclude=True)
     first_url: str | None = Field(None, exclude=True)  # only on a later page
     clear_url: str | None = Field(None, exclude=True)  # only with a filter
+    narrowed: int = Field(0, exclude=True)  # how many filters are set
     csv_url: str | None = Field(None, exclude=True)
 
 
@@ -58,6 +59,7 @@ def links(
         else None,
         "first_url": url_for(page, **path, **sent, **size) if form.cursor else None,
         "clear_url": url_for(page, **path, **size) if sent else None,
+        "narrowed": len(sent),
         "csv_url": url_for(csv, **path, **sent) if exports else None,
     }
 

@@ -147,6 +147,8 @@ def _needs_csrf(
 
     An Authorization header is never sent unasked, so nobody can forge a request with one.
     """
+    if endpoint.by_link:
+        return False
     if credential is None or principal is ANONYMOUS:
         return endpoint.mutates and face is Face.PAGE
     return endpoint.mutates and credential.by_cookie

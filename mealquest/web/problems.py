@@ -16,6 +16,7 @@ from mealquest.core.telemetry import request_id
 STATUS_OF: dict[type[AppError], int] = {
     errors.Invalid: 400,
     errors.Unauthenticated: 401,
+    errors.PaymentRequired: 402,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
@@ -56,7 +57,8 @@ def as_app_error(failure: Exception) -> AppError:
 
 
 def as_json(error: AppError) -> dict[str, Any]:
-    """RFC 9457 members, plus `error`, `code` and `requestId` for clients that compare them."""
+    """RFC 9457 members, plus what clients compare: `error`, `message`, `code`, `requestId`, and
+    `details` beside `errors`, its other name."""
     status = status_of(error)
     problem: dict[str, Any] = {
         **error.facts,
@@ -64,7 +66,8 @@ def as_json(error: AppError) -> dict[str, Any]:
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": error.message,
-        "error": error.message,
+        "error": error.short or error.message,
+        "message": error.message,
         "code": error.reason,
         "requestId": request_id.get(),
     }
@@ -72,6 +75,7 @@ def as_json(error: AppError) -> dict[str, Any]:
         problem["errors"] = [
             {"field": field.field, "message": field.message} for field in error.fields
         ]
+        problem["details"] = problem["errors"]
     return problem
 
 

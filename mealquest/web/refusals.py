@@ -183,6 +183,15 @@ MESSAGES: dict[str, Any] = {
     "no refund of this payment is stuck": lazy_gettext(
         "No refund of this payment is stuck, so there was nothing to send."
     ),
+    "connect an account of the sandbox first": lazy_gettext(
+        "Connect an account of the sandbox first."
+    ),
+    "amount has more decimals than its currency": lazy_gettext(
+        "This currency has fewer decimals. Shorten the amount."
+    ),
+    "the sandbox Stripe refused": lazy_gettext(
+        "The sandbox Stripe did not do that. Perhaps the invoice waits for no money any more."
+    ),
     "the shop did not take the callback": lazy_gettext(
         "The shop did not take the message. Send it once more."
     ),
@@ -250,6 +259,12 @@ MESSAGES: dict[str, Any] = {
     "unsupported action type": lazy_gettext("This kind of gift is not known here."),
     "unsupported voucher type": lazy_gettext("This kind of voucher is not known here."),
     # strategy proposals and the chat about them
+    "candidate not found": lazy_gettext("This draft is not one of the proposal’s any more."),
+    "template not found": lazy_gettext("The library does not have this template."),
+    "strategy plan not found": lazy_gettext("Nobody asked for this draft here."),
+    "merchantId and (templateId or intent) are required": lazy_gettext(
+        "Choose a template, or say what you want to achieve."
+    ),
     "proposal not found": lazy_gettext("There is no such proposal here."),
     "proposal already handled": lazy_gettext("This proposal was approved or rejected before."),
     "the proposal is not the one that was shown": lazy_gettext(
@@ -261,6 +276,7 @@ MESSAGES: dict[str, Any] = {
     "proposal review mismatch with current pending proposal": lazy_gettext(
         "Another proposal waits now. Open the chat again and look at that one."
     ),
+    "message not found": lazy_gettext("There is no such message here."),
     "strategy chat session not found": lazy_gettext("There is no such chat here. Begin a new one."),
     "the last message is still being answered": lazy_gettext(
         "The last message is still being answered. Wait for the answer, then write again."

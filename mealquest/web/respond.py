@@ -22,12 +22,13 @@ from mealquest.core.errors import (
     Unauthenticated,
     UpgradeRequired,
 )
-from mealquest.core.wire import View
+from mealquest.core.wire import Listing, View
 from mealquest.web import drafts, problems
 from mealquest.web.formstate import FormState
 from mealquest.web.frame import Call, Endpoint, Face, Reply
 from mealquest.web.wording import error_words, page_words
 
+NEXT = "X-Next-Cursor"  # of a list that is a bare array
 SIGN_IN = "MQ-Sign-In"  # names the page to go to when a part of a page is asked for in vain
 
 
@@ -101,6 +102,8 @@ def _json(reply: Reply, endpoint: Endpoint) -> Response:
     response.mimetype = "application/json"
     if reply.view.replayed:
         response.headers["Idempotent-Replayed"] = "true"
+    if isinstance(reply.view, Listing) and reply.view.next_cursor:
+        response.headers[NEXT] = reply.view.next_cursor
     if not endpoint.mutates:
         response.headers["Cache-Control"] = "private, no-cache"
         response.vary.update(["Authorization", "Cookie"])

@@ -176,6 +176,8 @@
     startTimers();
     nameRefusedFields(document);
     root.querySelectorAll("[data-announce]").forEach((element) => announce(element.dataset.announce));
+    const narrowed = document.querySelector("[data-narrowed]"), head = root.querySelector("[data-filters]");
+    if (narrowed && head) narrowed.textContent = head.dataset.filters;
     if (root.id === "problems") { root.scrollIntoView({ block: "nearest" }); return; }
     if (root.closest("#toasts")) return;
     const wanted = root.querySelector("[data-error-summary]") || root.querySelector("[autofocus]");

@@ -2,17 +2,20 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "mealquest").rglob("*.py"), *(ROOT / "jobs").rglob("*.py")])
 
 # Who may cross merchants, and nobody else. Add a name here only with a reason in its docstring.
 PLATFORM_USERS = {
+    "mealquest/campaigns/birthdays:has_due",
+    "mealquest/campaigns/birthdays:look",
     "mealquest/campaigns/inactivity:has_due",
     "mealquest/campaigns/inactivity:look",
+    "mealquest/campaigns/replay_working:has_due",
+    "mealquest/campaigns/replay_working:work_due",
     "mealquest/core/idempotency:purge_old",
     "mealquest/audit/sealing:_count_broken",
     "mealquest/audit/sealing:has_due",
@@ -36,27 +39,38 @@ PLATFORM_USERS = {
     "mealquest/privacy/making:has_due",
     "mealquest/privacy/making:make_due",
     "mealquest/privacy/making:purge_expired",
+    "mealquest/strategy/retention:purge_old",
+    "mealquest/strategy/threads:end_due",
+    "mealquest/recovery/running:_keep",
+    "mealquest/recovery/running:rescue",
+    "mealquest/recovery/tasks:claim",
+    "mealquest/recovery/tasks:has_due",
     "mealquest/strategy/turns:_end_late",
     "mealquest/strategy/turns:answer_due",
     "mealquest/strategy/turns:has_due",
+    "mealquest/tenancy/accounts:merchant_billed_as",
+    "mealquest/tenancy/accounts:merchant_of_account",
     "mealquest/tenancy/service:catalog",
     "mealquest/wallet/expiry:expire_due",
     "mealquest/wallet/expiry:has_due",
 }
 
 
-def functions(path: Path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+@cache
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_modules_and_functions_stay_small(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 330, f"{path}: split by use case"
-    for node in functions(path):
-        size = (node.end_lineno or 0) - node.lineno + 1
-        assert size <= 60, f"{path}: {node.name} has {size} lines"
+def test_modules_and_functions_stay_small() -> None:
+    large = []
+    for path in SOURCES:
+        if (lines := len(path.read_text().splitlines())) > 330:
+            large.append(f"{path}: {lines} lines, split it by use case")
+        for node in functions(path):
+            if (size := (node.end_lineno or 0) - node.lineno + 1) > 60:
+                large.append(f"{path}: {node.name} has {size} lines")
+    assert large == []
 
 
 def test_only_the_named_functions_cross_merchants() -> None:

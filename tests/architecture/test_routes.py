@@ -1,7 +1,5 @@
 """What must hold for every declared route."""
 
-import pytest
-
 from mealquest.application import FEATURES
 from mealquest.web.frame import Scope
 
@@ -39,16 +37,17 @@ def test_only_the_listed_routes_are_open_to_strangers() -> None:
     assert {e.full_name for e in ENDPOINTS if e.roles is None} == ANONYMOUS
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: e.full_name)
-def test_a_route_declares_what_the_frame_needs(endpoint) -> None:
-    assert endpoint.handler.__doc__, "the first line is the route's summary"
-    assert endpoint.api or endpoint.page
-    if endpoint.mutates:
-        assert endpoint.gate or endpoint.ungated, "gate it, or say why a frozen merchant may"
-    if endpoint.gate:
-        assert endpoint.scope is not Scope.NONE
-    if endpoint.page and endpoint.mutates:
-        assert endpoint.see_other or endpoint.template, "a page needs somewhere to go"
+def test_a_route_declares_what_the_frame_needs() -> None:
+    for e in ENDPOINTS:
+        name = e.full_name
+        assert e.handler.__doc__, f"{name}: the first line is the route's summary"
+        assert e.api or e.page, name
+        if e.mutates:
+            assert e.gate or e.ungated, f"{name}: gate it, or say why a frozen merchant may"
+        if e.gate:
+            assert e.scope is not Scope.NONE, name
+        if e.page and e.mutates:
+            assert e.see_other or e.template, f"{name}: a page needs somewhere to go"
 
 
 def test_urls_are_under_their_roofs() -> None:

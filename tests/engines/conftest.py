@@ -19,7 +19,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from mealquest.engines import postgres, postgres_conf, processes, valkey
+from mealquest.engines import postgres, postgres_conf, processes, stripe, valkey
 from mealquest.engines.processes import end, works_in
 from mealquest.engines.service import Endpoints, running
 from mealquest.engines.sockets import remove_private, socket_directory
@@ -42,8 +42,16 @@ with running(directory, **options) as found:
 """
 REPOSITORY = str(Path(__file__).parents[2])
 ONCE = Retry(NoBackoff(), 0)
-PID_FILES = {"postgres": postgres.PID_FILE, "valkey": valkey.PID_FILE}
-PROGRAMS = {"postgres": postgres.PROGRAM, "valkey": valkey.PROGRAM}
+PID_FILES = {
+    "postgres": postgres.PID_FILE,
+    "valkey": valkey.PID_FILE,
+    "stripe": stripe.PID_FILE,
+}
+PROGRAMS = {
+    "postgres": postgres.PROGRAM,
+    "valkey": valkey.PROGRAM,
+    "stripe": stripe.PROGRAM,
+}
 
 
 class User:

@@ -3,6 +3,9 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mealquest.strategy.agent import runtime
+from mealquest.strategy.agent.breaker import Breaker
+from mealquest.strategy.agent.gate import Gate
 from tests.factories.http import Client, client_of
 
 
@@ -103,3 +106,22 @@ def test_no_figure_names_a_person_or_a_merchant(client) -> None:
     client.get("/api/customers/u_secret?merchantId=m_secret", headers={"X-Api-Key": "k_secret"})
 
     assert "secret" not in client.get("/metrics").text
+
+
+def test_how_the_strategists_line_and_breaker_stand_is_read_when_asked(app, client) -> None:
+    """They are shared by all processes: whichever web server is asked knows them."""
+    config, shared = runtime.config(), runtime.shared_by_all()
+    gate, breaker = Gate.of(config, shared), Breaker(config, shared)
+    with gate.turn("m_1"):
+        for _ in range(config.threshold):
+            breaker.fail("down")
+        during = read(client)
+    after = read(client)
+    turns, opened = "mealquest_ai_turns", "mealquest_ai_breaker_open"
+    assert total(during, turns, state="running") == 1
+    assert total(after, turns, state="running") == total(after, turns, state="waiting") == 0
+    assert total(during, opened, provider="sandbox", model="sandbox-strategist") == 1
+    assert total(during, "mealquest_ai_breaker_failures") == config.threshold
+    breaker.answer(usable=True)
+    assert total(read(client), opened) == 0
+    assert total(after, "mealquest_ai_queue_wait_seconds_count", outcome="served") >= 1

@@ -77,6 +77,7 @@ def test_all_staff_read_the_settings(client):
         "currency": "CNY",
         "locale": "en",
         "refundPolicy": "CLAWBACK",
+        "campaignHoldoutPercent": 10,
         "currencyFixed": False,
     }
     for name in ROLES:
@@ -97,6 +98,7 @@ def test_the_owner_changes_any_of_them_and_the_audit_keeps_the_difference(client
         "currency": "EUR",
         "locale": "zh-Hans",
         "refundPolicy": "RESTORE",
+        "campaignHoldoutPercent": 25,
     }
     answer = patch(client, sent | {"merchantId": OTHER})  # the token's merchant counts
     whole = sent | {"merchantId": MERCHANT, "currencyFixed": False}

@@ -1,0 +1,1 @@
+"""Recovery of failed Stripe payments: connect, webhooks, tasks, dunning, metering, digests."""
