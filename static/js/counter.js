@@ -59,12 +59,15 @@
     if (isFresh()) take()?.requestSubmit(); else htmx.trigger(form, "quote");
   }, true);
 
-  // A page that shows something else than its entries say (a voucher that is gone by now) asks once more.
+  // A page that shows something else than its entries say asks once more: a voucher is gone by now, or somebody typed
+  // the amount before this script was there.
   function begin() {
     mark();
     if (document.querySelector("[data-key]")) order().elements.amount.inputMode = "none";
-    if (document.querySelector("[data-quote]") && !isFresh()) htmx.trigger(order(), "quote");
+    const asks = document.querySelector("[data-quote]") || order()?.elements.amount.value.trim();
+    if (asks && !isFresh()) htmx.trigger(order(), "quote");
   }
 
   begin();
+  document.addEventListener("DOMContentLoaded", begin);   // htmx listens from then on
 })();
