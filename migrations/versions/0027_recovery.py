@@ -32,11 +32,28 @@ TABLES = (
     "usage_logs",
     "usage_months",
 )
+NUMBER = sa.text("recovery_number()")  # where a statement by hand leaves the id out
 AUTOVACUUM = {"scheduled_tasks": 0.01, "processed_events": 0.01, "usage_logs": 0.05}
+
+# As the application numbers: microseconds since 2026 times sixteen, rising within a session.
+RECOVERY_NUMBER = """
+CREATE FUNCTION recovery_number() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    last bigint := coalesce(nullif(current_setting('mealquest.number', true), ''), '0');
+    number bigint := (floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+                    - 1767225600000000) * 16 + floor(random() * 16)::bigint;
+BEGIN
+    number := greatest(number, last + 1);
+    PERFORM set_config('mealquest.number', number::text, false);
+    RETURN number;
+END
+$$
+"""
 
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '2s'")
+    op.execute(RECOVERY_NUMBER)
     _charge_attempts()
     _daily_metrics()
     _daily_recoveries()
@@ -64,6 +81,7 @@ def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '2s'")
     for table in reversed(TABLES):
         op.drop_table(table)
+    op.execute("DROP FUNCTION recovery_number()")
 
 
 def _charge_attempts() -> None:
@@ -76,6 +94,7 @@ def _charge_attempts() -> None:
         sa.Column("invoice_id", sa.Text(), nullable=False),
         sa.Column("by_hand", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("attempted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("merchant_id", "id", name=op.f("pk_charge_attempts")),
     )
     op.create_index(
@@ -96,7 +115,12 @@ def _daily_metrics() -> None:
     op.create_table(
         "daily_metrics",
         sa.Column("merchant_id", sa.Text(), nullable=False),
-        sa.Column("metric_date", sa.Date(), nullable=False),
+        sa.Column(
+            "metric_date",
+            sa.Date(),
+            server_default=sa.text("(now() AT TIME ZONE 'UTC')::date"),
+            nullable=False,
+        ),
         sa.Column("recovered_cents", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("emails_sent", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("total_opens", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -231,7 +255,7 @@ def _mail_suppressions() -> None:
 def _processed_events() -> None:
     op.create_table(
         "processed_events",
-        sa.Column("merchant_id", sa.Text(), nullable=False),
+        sa.Column("merchant_id", sa.Text(), server_default=sa.text("'system'"), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
         sa.Column(
             "processed_at",
@@ -239,18 +263,24 @@ def _processed_events() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
         sa.Column("account", sa.Text(), nullable=True),
-        sa.Column("event_type", sa.Text(), nullable=False),
+        sa.Column("event_type", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("object_id", sa.Text(), nullable=True),
         sa.Column(
             "status",
             sa.String(40),
+            server_default=sa.text("'processed'"),
             nullable=False,
         ),
-        sa.Column("livemode", sa.Boolean(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("livemode", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("action", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.Column("reason", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("task_id", sa.BigInteger(), nullable=True),
         sa.Column("payload", postgresql.JSONB(astext_type=Text()), nullable=True),
         sa.PrimaryKeyConstraint("merchant_id", "event_id", name=op.f("pk_processed_events")),
@@ -292,6 +322,7 @@ def _recoveries() -> None:
         sa.Column("decline_class", sa.Text(), nullable=True),
         sa.Column("recovered_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("is_checked", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_recoveries_not_negative")),
         sa.PrimaryKeyConstraint("merchant_id", "invoice_id", name=op.f("pk_recoveries")),
     )
@@ -300,6 +331,13 @@ def _recoveries() -> None:
         "recoveries",
         ["merchant_id", "recovered_at", "invoice_id"],
         unique=False,
+    )
+    op.create_index(
+        op.f("ix_recoveries_merchant_id_invoice_id"),
+        "recoveries",
+        ["merchant_id", "invoice_id"],
+        unique=False,
+        postgresql_where=sa.text("NOT is_checked"),
     )
 
 
@@ -342,6 +380,7 @@ def _recovery_cases() -> None:
         sa.Column("last_failed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_event_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_event_id", sa.Text(), nullable=True),
+        sa.Column("reminders_stopped_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seen_status", sa.Text(), nullable=True),
@@ -378,7 +417,7 @@ def _recovery_cases() -> None:
         "recovery_cases",
         ["merchant_id", "subscription_id"],
         unique=False,
-        postgresql_where=sa.text("status = 'open' AND subscription_id IS NOT NULL"),
+        postgresql_where=sa.text("subscription_id IS NOT NULL"),
     )
 
 
@@ -468,16 +507,28 @@ def _scheduled_tasks() -> None:
     op.create_table(
         "scheduled_tasks",
         sa.Column("merchant_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger(),
+            autoincrement=False,
+            server_default=NUMBER,
+            nullable=False,
+        ),
         sa.Column(
             "task_type",
             sa.String(40),
             nullable=False,
         ),
-        sa.Column("payload", postgresql.JSONB(astext_type=Text()), nullable=False),
+        sa.Column(
+            "payload",
+            postgresql.JSONB(astext_type=Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
         sa.Column(
             "status",
             sa.String(40),
+            server_default=sa.text("'pending'"),
             nullable=False,
         ),
         sa.Column(
@@ -554,6 +605,13 @@ def _scheduled_tasks() -> None:
         ["merchant_id", "status", "created_at", "id"],
         unique=False,
     )
+    op.create_index(
+        op.f("ix_scheduled_tasks_completed_at_merchant_id_id"),
+        "scheduled_tasks",
+        ["completed_at", "merchant_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'failed'"),
+    )
 
 
 def _stripe_oauth_states() -> None:
@@ -579,7 +637,13 @@ def _usage_logs() -> None:
     op.create_table(
         "usage_logs",
         sa.Column("merchant_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger(),
+            autoincrement=False,
+            server_default=NUMBER,
+            nullable=False,
+        ),
         sa.Column(
             "metric_type",
             sa.String(40),
@@ -611,7 +675,10 @@ def _usage_logs() -> None:
         "usage_logs",
         ["merchant_id", "created_at"],
         unique=False,
-        postgresql_where=sa.text("reported_at IS NULL"),
+        postgresql_where=sa.text(
+            "metric_type = 'dunning_email_sent' AND reported_at IS NULL"
+            " AND coalesce(report_status, 'pending') = 'pending'"
+        ),
     )
     op.create_index(
         op.f("ix_usage_logs_merchant_id_created_at_id"),
