@@ -33,7 +33,7 @@ _BLANK = (
 def close_shop(session: Session, merchant_id: str, *, has_customers: bool) -> bool:
     """Erase what is known of a merchant itself. True: its shop was empty, and is gone with it.
 
-    A shop that has customers, or keeps sums of theirs, stays: they are theirs, and its books are kept by law.
+    A shop that has customers, or keeps sums of theirs, stays: its books are kept by law.
     Of such a merchant the row stays with its name; its address, accounts and brand are blank.
     """
     if has_customers or queries.keeps_sums(session, merchant_id):
