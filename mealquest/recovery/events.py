@@ -10,15 +10,17 @@ from mealquest.recovery.gateway import id_of, subscription_of
 BIGGEST = 2**53  # of any number that is read: exact in JSON, and PostgreSQL has room for it
 LONGEST_ID = 255
 # Of the object an event is about: what routing reads, and nothing that names a person.
-_KEPT = (
-    "id object status billing_reason currency amount_due amount_remaining amount_paid"
-    " amount_paid_off_stripe attempt_count next_payment_attempt paid_out_of_band created"
-    " hosted_invoice_url failure_code"
-).split()
-_COUNTED = (
-    "amount_due amount_remaining amount_paid amount_paid_off_stripe attempt_count"
-    " next_payment_attempt created"
-).split()
+_COUNTED = {
+    "amount_due",
+    "amount_remaining",
+    "amount_paid",
+    "amount_paid_off_stripe",
+    "attempt_count",
+    "next_payment_attempt",
+    "created",
+}
+_WORDS = {"currency", "billing_reason", "status", "hosted_invoice_url"}
+_KEPT = _COUNTED | _WORDS | {"id", "object", "paid_out_of_band"}
 
 
 class NotAnEvent(ValueError):
@@ -60,7 +62,7 @@ class Event:
 
     def kept(self) -> dict[str, Any]:
         """What `of` makes the same event of again, for all that recovery does with it."""
-        about = {name: self.about[name] for name in _KEPT if name in self.about}
+        about = {name: value for name, value in self.about.items() if name in _KEPT}
         about["customer"] = id_of(self.about.get("customer"))
         about["subscription"] = subscription_of(self.about)
         return {
@@ -79,11 +81,11 @@ def _require_shape(event_type: str, about: Mapping[str, Any]) -> None:
         about.get("id")
     ):
         raise NotAnEvent("data.object has an id")
-    for name in _COUNTED:
+    for name in sorted(_COUNTED):
         number = about.get(name)
         if number is not None and not _is_whole(number):
             raise NotAnEvent(f"{name} is a whole number")
-    for name in ("currency", "billing_reason", "status", "hosted_invoice_url"):
+    for name in sorted(_WORDS):
         text = about.get(name)
         if text is not None and not (isinstance(text, str) and text.isprintable()):
             raise NotAnEvent(f"{name} is text")
@@ -113,7 +115,9 @@ def _moment(seconds: Any) -> datetime:
     """NotAnEvent for what is no time; an event that says none is older than all others."""
     if seconds is None:
         return datetime.fromtimestamp(0, UTC)
+    if not _is_whole(seconds):
+        raise NotAnEvent("created is a time in seconds")
     try:
-        return datetime.fromtimestamp(seconds if _is_whole(seconds) else "", UTC)
-    except (OverflowError, OSError, TypeError, ValueError):
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
         raise NotAnEvent("created is a time in seconds") from None

@@ -4,10 +4,9 @@ Nothing here asks Stripe: who it is for is looked up in our own rows, and what n
 answer becomes a task. What fails on our side raises, so that Stripe sends the event again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 import structlog
 from flask import current_app
@@ -16,50 +15,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from mealquest.core.db import transaction
-from mealquest.recovery import routing
+from mealquest.recovery import plan_events, routing
 from mealquest.recovery.domain import PLATFORM, EventStatus
+from mealquest.recovery.events import Event
 from mealquest.recovery.models import ProcessedEvent
 from mealquest.recovery.routing import Led
 from mealquest.tenancy import service as tenancy
 
 log = structlog.get_logger(__name__)
-
-
-class NotAnEvent(ValueError):
-    """A genuine body that is no event of Stripe's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A genuine event. `about` is its `data.object`."""
-
-    id: str
-    type: str
-    account: str | None
-    livemode: bool
-    created: datetime
-    about: Mapping[str, Any]
-    raw: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, said: Any) -> Self:
-        """NotAnEvent when it lacks what every event has."""
-        data = said.get("data") if isinstance(said, Mapping) else None
-        about = data.get("object") if isinstance(data, Mapping) else None
-        if not (isinstance(about, Mapping) and isinstance(said, Mapping)):
-            raise NotAnEvent("an event has data.object")
-        if not (isinstance(said.get("id"), str) and isinstance(said.get("type"), str)):
-            raise NotAnEvent("an event has an id and a type")
-        account, created = said.get("account"), said.get("created")
-        return cls(
-            id=said["id"],
-            type=said["type"],
-            account=account if isinstance(account, str) else None,
-            livemode=bool(said.get("livemode")),
-            created=datetime.fromtimestamp(created if isinstance(created, int) else 0, UTC),
-            about=about,
-            raw=said,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +35,29 @@ class Result:
     task_id: int | None = None
 
 
+TWICE = Result(False, "ignored", "already processed")
+
+
 def take_in(event: Event) -> Result:
-    """Take in one event. Whatever is raised, nothing of it has happened."""
+    """Take in one event. Whatever is raised, nothing of it has happened.
+
+    Raises NotAnEvent for one whose object is not of the shape its type has.
+    """
     if event.livemode != current_app.config["SETTINGS"].stripe_is_live:
         reason = f"{'live' if event.livemode else 'test'} mode event"
         return _alone(event, EventStatus.PROCESSED, Led("ignored", reason))
     if event.account is None:
-        return _of_merchant(event, routing.billed(event.type, event.about) or PLATFORM)
-    merchant_id = tenancy.merchant_of_account(event.account)
-    if merchant_id is None:
-        unknown = Led("error", "unknown merchant: kept until the account is connected")
-        return _alone(event, EventStatus.UNMATCHED, unknown)
-    return _of_merchant(event, merchant_id)
+        merchant_id = plan_events.merchant_of(event.type, event.about)
+        return _of_merchant(event, merchant_id or PLATFORM) or _unmatched(event)
+    owner = tenancy.merchant_of_account(event.account)
+    return (_of_merchant(event, owner) if owner else None) or _unmatched(event)
 
 
 def replay(account: str, merchant_id: str) -> int:
-    """Take in what came for an account before it was connected; returns how many events."""
+    """Take in what came for an account before it was connected; returns how many events.
+
+    One that fails stays, for the next replay.
+    """
     with transaction(PLATFORM) as session:
         kept = session.scalars(
             select(ProcessedEvent.payload)
@@ -98,32 +68,69 @@ def replay(account: str, merchant_id: str) -> int:
             )
             .order_by(ProcessedEvent.created_at, ProcessedEvent.event_id)
         ).all()
-    events = [Event.of(payload) for payload in kept if payload]
-    for event in events:
-        _of_merchant(event, merchant_id)
-        _forget_unmatched(event)
-    return len(events)
+    return sum(_again(Event.of(payload), merchant_id) for payload in kept if payload)
 
 
-def _of_merchant(event: Event, merchant_id: str) -> Result:
+def known(merchant_id: str, event_ids: Sequence[str]) -> set[str]:
+    """Which of these events are taken in already."""
     with transaction(merchant_id) as session:
+        return set(
+            session.scalars(
+                select(ProcessedEvent.event_id).where(
+                    ProcessedEvent.merchant_id == merchant_id,
+                    ProcessedEvent.event_id.in_(event_ids),
+                )
+            )
+        )
+
+
+def _again(event: Event, merchant_id: str) -> bool:
+    try:
+        taken = _of_merchant(event, merchant_id)
+    except Exception as failure:
+        log.error("event not replayed", event_id=event.id, exc_info=failure)
+        return False
+    if taken:
+        _forget_unmatched(event)
+    return taken is not None
+
+
+def _of_merchant(event: Event, merchant_id: str) -> Result | None:
+    """None: the account is not this merchant's any more."""
+    with transaction(merchant_id) as session:
+        if event.account and not _is_connected(session, merchant_id, event.account):
+            return None
         if not _claim(session, merchant_id, event, EventStatus.PROCESSED):
-            return Result(False, "ignored", "already processed")
+            return TWICE
         led = routing.route(session, merchant_id, event)
         _note(session, merchant_id, event, led)
     log.info("event taken in", event_id=event.id, type=event.type, action=led.action)
-    return Result(led.action not in {"error"}, led.action, led.reason, led.task_id)
+    return Result(led.action != "error", led.action, led.reason, led.task_id)
+
+
+def _is_connected(session: Session, merchant_id: str, account: str) -> bool:
+    return tenancy.account_of(session, merchant_id).stripe_connect_id == account
+
+
+def _unmatched(event: Event) -> Result:
+    """Keep it until its account is connected, which may be happening at this moment."""
+    unknown = Led("error", "unknown merchant: kept until the account is connected")
+    result = _alone(event, EventStatus.UNMATCHED, unknown)
+    owner = tenancy.merchant_of_account(event.account) if event.account else None
+    if owner:
+        replay(str(event.account), owner)
+    return result
 
 
 def _alone(event: Event, status: EventStatus, led: Led) -> Result:
     """Keep an event that concerns no merchant, or none that is known yet."""
     with transaction(PLATFORM) as session:
         if not _claim(session, PLATFORM, event, status):
-            return Result(False, "ignored", "already processed")
-        kept = dict(event.raw) if status is EventStatus.UNMATCHED else None
+            return TWICE
+        kept = event.kept() if status is EventStatus.UNMATCHED else None
         _note(session, PLATFORM, event, led, payload=kept)
     log.info("event of nobody", event_id=event.id, type=event.type, action=led.action)
-    return Result(led.action not in {"error"}, led.action, led.reason)
+    return Result(led.action != "error", led.action, led.reason)
 
 
 def _claim(session: Session, merchant_id: str, event: Event, status: EventStatus) -> bool:
