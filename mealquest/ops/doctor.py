@@ -18,6 +18,7 @@ from mealquest.core.checks import MOST_FINDINGS, Check, Finding
 from mealquest.core.db import Base, TableKind, platform_transaction, sqlalchemy_url
 from mealquest.invoices import service as invoices
 from mealquest.payments import service as payments
+from mealquest.recovery import service as recovery
 from mealquest.tenancy import service as tenancy
 from mealquest.wallet import service as wallets
 
@@ -135,6 +136,7 @@ INSTALLATION = (
     Check("migrations", "the database is at this version's newest migration", _migrations),
     Check("isolation", "the database keeps merchants apart in every table", _open_tables),
     Check("work", "nothing waits longer than ten minutes to be done", _late),
+    *recovery.CHECKS,
 )
 SUMS = (*wallets.CHECKS, *payments.CHECKS)
 EACH_MERCHANT = (*SUMS, *invoices.CHECKS, *audit.CHECKS, *campaigns.CHECKS)

@@ -14,6 +14,8 @@ class Alive(View):
 class Healthy(View):
     status: Literal["healthy"] = "healthy"
     database: Literal["connected"] = "connected"
+    pending_tasks: int
+    running_tasks: int
 
 
 class OutboxItem(View):
@@ -45,3 +47,75 @@ class OutboxItem(View):
 
 class OutboxItems(View):
     items: list[OutboxItem]
+
+
+class QueueView(View):
+    """One queue of bells. `oldest_s`: for how long its first job has waited."""
+
+    name: str
+    waiting: int
+    oldest_s: int | None
+    running: int
+    failed: int
+    workers: int
+
+
+class WorkerView(View):
+    """One worker process; `seen_s`: seconds since it was heard of."""
+
+    name: str
+    queues: list[str]
+    state: str
+    job: str | None
+    done: int
+    failed: int
+    seen_s: int | None
+
+
+class FailedJobView(View):
+    id: str
+    queue: str
+    function: str
+    why: str
+    ended_at: Timestamp | None
+
+
+class TasksOfView(View):
+    """Tasks of one type or one merchant by state. `oldest_s`: how long the oldest has been due."""
+
+    name: str
+    due: int
+    waiting: int
+    running: int
+    parked: int
+    oldest_s: int | None
+
+
+class ParkedTaskView(View):
+    id: int
+    merchant_id: str
+    task_type: str
+    invoice_id: str | None
+    attempts: int
+    last_error: str | None
+    completed_at: Timestamp | None
+
+
+class BoardView(View):
+    redis_is_away: bool
+    queues: list[QueueView]
+    workers: list[WorkerView]
+    failed_jobs: list[FailedJobView]
+    tasks_by_type: list[TasksOfView]
+    tasks_by_merchant: list[TasksOfView]
+    parked_tasks: list[ParkedTaskView]
+
+
+class DoneView(View):
+    success: Literal[True] = True
+
+
+class OperatorPage(View):
+    """The sign-in of operators; `is_set_up`: there is a key to sign in with."""
+
+    is_set_up: bool

@@ -4,12 +4,11 @@ import os
 
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from sqlalchemy import text
 
 from mealquest.core import messages
 from mealquest.core.clock import utc_now
-from mealquest.core.db import transaction
 from mealquest.ops.replies import Alive, Healthy, OutboxItem, OutboxItems
+from mealquest.recovery import service as recovery
 from mealquest.strategy import service as strategy
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,14 +20,14 @@ def alive() -> Alive:
 
 def healthy() -> Healthy:
     """Proves the database by a query; a database that is away raises, which answers 503."""
-    with transaction() as session:
-        session.execute(text("SELECT 1"))
-    return Healthy()
+    pending, running = recovery.counts()
+    return Healthy(pending_tasks=pending, running_tasks=running)
 
 
 def metrics() -> bytes:
     """The figures of all web processes together when they share a directory, else this one's."""
     strategy.measure()
+    recovery.measure()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

@@ -2,12 +2,14 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, current_app, make_response, redirect, render_template, request, url_for
 from flask_babel import get_locale
 from markupsafe import Markup
 
 from mealquest.core.errors import NotFound
+from mealquest.core.principal import MANAGEMENT
 from mealquest.core.wire import NoInput
 from mealquest.ops import service
 from mealquest.ops.replies import Alive, Healthy
@@ -15,6 +17,7 @@ from mealquest.web import openapi
 from mealquest.web.frame import Call, Feature
 
 feature = Feature("ops")
+FROM_STRIPE = ("connected", "error")
 
 
 @feature.get(api="/health", for_monitors=True)
@@ -50,7 +53,12 @@ def docs(call: Call, form: NoInput) -> Response:
 
 @feature.get(page="/")
 def front(call: Call, form: NoInput) -> Response:
-    """The front page; people who are signed in go on to the console."""
+    """The front page; people who are signed in go on to the console, and where Stripe sends them
+    back, to what they have connected."""
+    said = {name: request.args[name] for name in FROM_STRIPE if name in request.args}
+    if call.principal.role in MANAGEMENT and said:
+        onward = f"{url_for('connect.connection.page')}?{urlencode(said)}"
+        return make_response(redirect(onward, code=303))
     if call.principal.merchant_id and not request.args:
         return make_response(redirect(url_for("payments.home.page"), code=303))
     return make_response(render_template("ops/front.html"))

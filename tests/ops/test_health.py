@@ -26,7 +26,12 @@ def test_alive_says_what_time_it_is(client) -> None:
 
 
 def test_ready_has_asked_the_database(client) -> None:
-    assert client.get("/api/health").get_json() == {"status": "healthy", "database": "connected"}
+    assert client.get("/api/health").get_json() == {
+        "status": "healthy",
+        "database": "connected",
+        "pendingTasks": 0,
+        "runningTasks": 0,
+    }
 
 
 def test_both_are_asked_with_head_too(client) -> None:
