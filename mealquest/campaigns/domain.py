@@ -212,12 +212,18 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`condition` is the index of the first that was not true."""
+    """`condition` is the index of the first that was not true.
+
+    `left_minor`, `spent_minor`: what the month of all campaigns had left, and what this one had
+    cost, where a limit asked for them. Cards that pay later move both, at a time of their own.
+    """
 
     campaign_id: str
     verdict: Verdict
     condition: int | None = None
     cost_minor: int = 0
+    left_minor: int | None = None
+    spent_minor: int | None = None
 
     @property
     def hit(self) -> bool:
@@ -263,15 +269,17 @@ def decide(
 ) -> Decision:
     """Whether a campaign that listens for the event takes hold. A hit is taken off the purse."""
     verdict, index = matches(campaign, context, now)
-    if verdict is Verdict.HIT:
-        verdict = _limit(campaign.limits, used, purse, cost_minor, held_out)
     if verdict is not Verdict.HIT:
         return Decision(campaign.id, verdict, index)
-    if purse.left_minor is not None:
-        purse.left_minor -= cost_minor
+    verdict, left = _limit(campaign.limits, used, purse, cost_minor, held_out), purse.left_minor
+    spent = used.minor if campaign.limits.cap_minor is not None else None
+    if verdict is not Verdict.HIT:
+        return Decision(campaign.id, verdict, None, 0, left, spent)
+    if left is not None:
+        purse.left_minor = left - cost_minor
     if campaign.limits.group:
         purse.groups.add(campaign.limits.group)
-    return Decision(campaign.id, verdict, None, cost_minor)
+    return Decision(campaign.id, verdict, None, cost_minor, left, spent)
 
 
 def _limit(limits: Limits, used: Used, purse: Purse, cost: int, held_out: bool) -> Verdict:

@@ -300,4 +300,10 @@ def _note_exposures(
 
 
 def _compact(decisions: Sequence[Decision]) -> dict[str, Any]:
-    return {d.campaign_id: [d.verdict.value, d.condition, d.cost_minor] for d in decisions}
+    """As it is kept; what was left and spent only where a limit asked."""
+    kept = {}
+    for one in decisions:
+        kept[one.campaign_id] = [one.verdict.value, one.condition, one.cost_minor]
+        if one.left_minor is not None or one.spent_minor is not None:
+            kept[one.campaign_id] += [one.left_minor, one.spent_minor]
+    return kept

@@ -199,7 +199,7 @@ def _decision(
     currency: Currency,
     who: identity.ShownCustomer,
 ) -> DecisionView:
-    verdict, index, cost = trigger.decisions.get(row.id) or (None, None, 0)
+    verdict, index, cost, *_ = trigger.decisions.get(row.id) or (None, None, 0)
     condition = row.conditions[index] if index is not None else None
     return DecisionView(
         trigger_id=trigger.id,

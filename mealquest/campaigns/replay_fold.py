@@ -141,13 +141,20 @@ class Replay:
     def _used(self, one: Happening) -> Used:
         limits, out, who = self.campaign.limits, self.outcome, one.customer_id
         hits = len(self._times_of(one)) if limits.customer_hits else 0
+        _left, spent = self._kept(one)
         return Used(
             out.hits * limits.cost_units,
-            out.cost_minor + self._own_cards,
+            out.cost_minor + self._own_cards if spent is None else spent,
             self._of_customer.get(who, 0),
             self._day.get(self._date(one.at), 0) if limits.day_cap_minor else 0,
             hits,
         )
+
+    def _kept(self, one: Happening) -> tuple[int | None, int | None]:
+        """What the month had left and the campaign had cost when it decided, as it was kept: a card
+        counts when its payment was heard of, and the owner may change what a month may cost."""
+        ours = (one.said or {}).get(self.campaign.id) if self.follow else None
+        return (ours[3], ours[4]) if ours and len(ours) > 3 else (None, None)
 
     def _times_of(self, one: Happening) -> Sequence[datetime]:
         """When this customer had it, as far back as it counts."""
@@ -161,10 +168,13 @@ class Replay:
 
     def _purse(self, one: Happening) -> Purse:
         said = one.said or {}
-        hit = {who: cost for who, (verdict, _, cost) in said.items() if verdict == Verdict.HIT}
+        hit = {who: one[2] for who, one in said.items() if one[0] == Verdict.HIT}
         groups = {self.campaign.limits.group or ""} if self.shop.rivals & hit.keys() else set()
         if not self.cost:
             return Purse(None, groups)
+        left, _spent = self._kept(one)
+        if left is not None:
+            return Purse(left, groups)
         ahead = sum(cost for who, cost in hit.items() if who in self.shop.ahead)
         left = self.shop.month_cap_minor - self._month.get(self._month_of(one.at), 0)
         return Purse(max(0, left) - ahead, groups)

@@ -163,6 +163,6 @@ def _notes(past: Past, known: Sequence[Week]) -> list[Note]:
         Note.NO_END: past.hours is not None,
         Note.CARDS: past.has_cards and not past.actual,
         Note.GIFTS_UNKNOWN: not past.use.gifts and out.cost_minor > 0,
-        Note.CAP_OF_TODAY: past.cost_minor > 0,
+        Note.CAP_OF_TODAY: past.cost_minor > 0 and not past.actual,
     }
     return [note for note, is_true in true.items() if is_true]

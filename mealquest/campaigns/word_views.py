@@ -64,6 +64,14 @@ def stopped_words(why: Stopped) -> str:
 def event_words(event: str) -> str:
     """What a campaign waits for; an event of somebody’s own is called by its name."""
     return {
+        "APP_OPEN": _("a customer opens the app"),
+        "BIRTHDAY": _("a customer has a birthday"),
+        "DAILY_CHECKIN": _("a customer checks in"),
+        "MEMBER_DAY": _("it is members’ day"),
+        "PAYMENT_PRECHECK": _("a customer is about to pay"),
+        "REFERRAL_FIRST_BUY": _("a friend who was sent buys for the first time"),
+        "REFERRAL_SCAN": _("a customer is sent by a friend"),
+        "STEP_SYNC": _("a customer’s steps are counted"),
         "USER_ENTER_SHOP": _("a customer comes in"),
         "PAYMENT_SUCCESS": _("a payment is taken"),
         "RECHARGE": _("a customer tops up"),
@@ -71,6 +79,7 @@ def event_words(event: str) -> str:
         "USER_INACTIVE": _("a customer stays away"),
         "REFUND": _("a payment is given back"),
         "INVENTORY_ALERT": _("too much is left"),
+        "WEATHER_CHANGE": _("the weather changes"),
     }.get(event, event)
 
 

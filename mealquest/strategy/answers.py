@@ -10,8 +10,10 @@ from mealquest.core.clock import utc_now
 from mealquest.core.principal import Principal
 from mealquest.strategy import candidates, proposals
 from mealquest.strategy.agent.domain import Decision, Mode, Note, Unavailable
+from mealquest.strategy.agent.runtime import config
 from mealquest.strategy.domain import MessageType, Speaker, TurnStatus, short_reason
-from mealquest.strategy.models import ProposalRow, StrategySession
+from mealquest.strategy.limit_words import limit_words
+from mealquest.strategy.models import WRITER, ProposalRow, StrategySession
 from mealquest.strategy.notes import failure_notice, note_words
 from mealquest.strategy.replies import ReviewCard
 from mealquest.strategy.sessions import say
@@ -40,7 +42,7 @@ def write(
     if isinstance(said, Unavailable):
         return _unavailable(session, row, said)
     if said.mode is not Mode.PROPOSAL or not said.proposals:
-        say(session, row, Speaker.ASSISTANT, _words(said))
+        say(session, row, Speaker.ASSISTANT, _words(said), card=_writer())
         return Outcome(TurnStatus.CHAT_REPLY)
     shop = proposals.shop_of(session, row.merchant_id)
     found = candidates.of_chat(said.proposals, shop, utc_now())
@@ -54,7 +56,7 @@ def write(
         _words(said),
         kind=MessageType.PROPOSAL_CARD,
         proposal_id=stored.id,
-        card=_card(stored),
+        card=_card(stored) | _writer(),
     )
     return Outcome(TurnStatus.PENDING_REVIEW, proposal_id=stored.id)
 
@@ -80,10 +82,15 @@ def _unavailable(session: Session, row: StrategySession, said: Unavailable) -> O
 def _blocked(session: Session, row: StrategySession, reasons: list[str]) -> Outcome:
     notice = gettext(
         "There is a draft, but it exceeds the limits, so it was not kept: %(reasons)s",
-        reasons="; ".join(reasons),
+        reasons="; ".join(limit_words(reason) for reason in reasons),
     )
-    say(session, row, Speaker.ASSISTANT, notice)
+    say(session, row, Speaker.ASSISTANT, notice, card=_writer())
     return Outcome(TurnStatus.BLOCKED, reasons)
+
+
+def _writer() -> dict[str, Any]:
+    """Who answered, kept with the message: another may answer tomorrow."""
+    return {WRITER: config().provider.value}
 
 
 def _card(row: ProposalRow) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mealquest.core.paging import DEFAULT_LIMIT, ListForm, OptionalText, page_size
-from mealquest.core.wire import Input, Key, Remark, Str, refuse
+from mealquest.core.wire import Flag, Input, Key, Remark, Str, refuse
 from mealquest.strategy.domain import ProposalStatus
 
 CONTENT_LENGTH = 4000
@@ -35,9 +35,11 @@ class ConfirmForm(ProposalPathForm):
 
 
 class PickForm(ProposalPathForm):
-    """`hash`: of the candidate that is to wait in place of the one that does."""
+    """`hash`: of the candidate that is to wait in place of the one that does. `in_chat`: a page
+    comes back to the chat, where it was chosen."""
 
     hash: Annotated[Key, Field(max_length=128)]
+    in_chat: Flag = False
 
 
 class RejectForm(ProposalPathForm):

@@ -51,6 +51,9 @@ class StrategySession(TenantRow):
     thread_due_at: Mapped[datetime | None]  # when the agent is to forget what it keeps of it
 
 
+WRITER = "_writer"  # in the card of a message: the provider that answered
+
+
 class StrategyMessage(TenantRow):
     """One message; the oldest of a session go when there are too many."""
 
@@ -63,7 +66,7 @@ class StrategyMessage(TenantRow):
     type: Mapped[MessageType] = mapped_column(stored(MessageType))
     text: Mapped[str]
     proposal_id: Mapped[str | None]
-    # `metadata` on the wire: what a card showed when it was written.
+    # `metadata` on the wire: what a card showed when it was written; beside it who wrote (WRITER).
     card: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[datetime] = stamp()
 

@@ -12,7 +12,7 @@ from mealquest.core import outbox
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.principal import Principal
-from mealquest.strategy import proposals, queries
+from mealquest.strategy import proposals, queries, replays
 from mealquest.strategy.domain import ConfigStatus, ProposalStatus, content_hash
 from mealquest.strategy.errors import CandidateNotFound, ProposalChanged
 from mealquest.strategy.forms import PickForm
@@ -42,7 +42,7 @@ def pick(merchant_id: str, form: PickForm, by: Principal) -> ProposalView:
         if chosen["hash"] != row.content_hash:
             _put(session, row, chosen, by)
         currency = tenancy.settings_of(session, merchant_id).currency
-        return ProposalView.of(row, currency)
+        return replays.looked_at(session, row, currency)
 
 
 def _put(session: Session, row: ProposalRow, chosen: dict[str, Any], by: Principal) -> None:
@@ -61,4 +61,4 @@ def _put(session: Session, row: ProposalRow, chosen: dict[str, Any], by: Princip
     audit.record(session, row.merchant_id, PICK, by, details)
     news = {"proposalId": row.id, "hash": row.content_hash, "sessionId": row.session_id}
     outbox.publish(session, row.merchant_id, PICKED, news)
-    proposals.announce(session, row)
+    replays.drafted(session, row)

@@ -34,14 +34,13 @@ from mealquest.strategy.errors import (
 from mealquest.strategy.forms import ConfirmForm, ProposalsForm, RejectForm
 from mealquest.strategy.models import ProposalRow
 from mealquest.strategy.queries import Wanted
-from mealquest.strategy.replays import looked_at
+from mealquest.strategy.replays import drafted, looked_at
 from mealquest.strategy.replies import ConfirmView, ProposalsPage, ProposalView, RejectView
 from mealquest.strategy.words import in_shops_words
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import Operation
 from mealquest.wallet.service import major
 
-DRAFTED = "PROPOSAL_DRAFTED"  # for workers: a proposal was stored, or another candidate picked
 CONFIRMED = "PROPOSAL_CONFIRMED"
 REVIEWED = "STRATEGY_CHAT_REVIEWED"
 REVIEW = "STRATEGY_CHAT_REVIEW"  # the audit's action
@@ -96,14 +95,8 @@ def add(session: Session, merchant_id: str, new: NewProposal, by: str) -> Propos
     session.add(row)
     session.flush()
     queries.set_config(session, row, ConfigStatus.PENDING_APPROVAL)
-    announce(session, row)
+    drafted(session, row)
     return row
-
-
-def announce(session: Session, row: ProposalRow) -> None:
-    """Tell the workers that a proposal has content which was not looked at, bound to its hash."""
-    news = {"proposalId": row.id, "hash": row.content_hash, "sessionId": row.session_id}
-    outbox.publish(session, row.merchant_id, DRAFTED, news)
 
 
 def _difference(session: Session, merchant_id: str, new: NewProposal) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ from mealquest.campaigns.service import ReplayView
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.money import Currency
-from mealquest.core.outbox import Event, Subscribers
 from mealquest.core.principal import SYSTEM, Principal
 from mealquest.strategy import queries
 from mealquest.strategy.becoming import campaign_of
@@ -24,17 +23,10 @@ from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import Operation
 
 
-def drafted(event: Event) -> None:
-    """Have a new proposal replayed, or one of which another candidate was picked; once for each."""
-    with transaction(event.merchant_id) as session:
-        row = queries.proposal(session, event.merchant_id, event.payload["proposalId"])
-        if row is not None and row.status is ProposalStatus.PENDING:
-            known = _replay(session, row)
-            if known.asked_at is None:
-                _ask(session, row, SYSTEM)
-
-
-SUBSCRIPTIONS: Subscribers = {"PROPOSAL_DRAFTED": (drafted,)}
+def drafted(session: Session, row: ProposalRow) -> None:
+    """Have content that a proposal has now replayed; once for each."""
+    if _replay(session, row).asked_at is None:
+        _ask(session, row, SYSTEM)
 
 
 def looked_at(session: Session, row: ProposalRow, currency: Currency) -> ProposalView:

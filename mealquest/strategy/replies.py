@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Any, Self
 
+from pydantic import Field
+
 from mealquest.campaigns.service import ReplayView
 from mealquest.core.money import Currency
 from mealquest.core.wire import Amount, Page, Timestamp, View
@@ -22,6 +24,7 @@ from mealquest.strategy.domain import (
 )
 from mealquest.strategy.gifts import worth
 from mealquest.strategy.models import (
+    WRITER,
     ProposalRow,
     StrategyMessage,
 )
@@ -165,6 +168,8 @@ class RejectView(View):
 
 
 class MessageView(View):
+    """`writer`: what answered, where it was no model one should trust; for pages."""
+
     message_id: str
     role: Speaker
     type: MessageType
@@ -172,17 +177,21 @@ class MessageView(View):
     proposal_id: str | None
     metadata: dict[str, Any] | None
     created_at: Timestamp
+    writer: str | None = Field(None, exclude=True)
 
     @classmethod
     def of(cls, row: StrategyMessage) -> Self:
+        card = dict(row.card or {})
+        writer = card.pop(WRITER, None)
         return cls(
             message_id=f"msg_{row.session_id}_{row.seq}",
             role=row.role,
             type=row.type,
             text=row.text,
             proposal_id=row.proposal_id,
-            metadata=row.card,
+            metadata=card or None,
             created_at=row.created_at,
+            writer=writer,
         )
 
 

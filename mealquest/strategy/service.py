@@ -20,7 +20,7 @@ from mealquest.strategy.proposals import (
     note_in_use,
     state_proposals,
 )
-from mealquest.strategy.replays import SUBSCRIPTIONS, replay, replay_again
+from mealquest.strategy.replays import replay, replay_again
 from mealquest.strategy.retention import purge_old as purge_chats
 from mealquest.strategy.sessions import begin, current, history, review
 from mealquest.strategy.talks import open_talk, stop
@@ -30,7 +30,6 @@ from mealquest.strategy.turns import answer_due, has_due, propose, send
 
 __all__ = [
     "BELL",
-    "SUBSCRIPTIONS",
     "NewProposal",
     "add",
     "answer_due",

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.strategy import queries
+from mealquest.strategy.agent import drafts
 from mealquest.strategy.agent.domain import FailureCode, Unavailable
-from mealquest.strategy.agent.drafts import draft_of
 from mealquest.strategy.domain import TurnStatus
 from mealquest.strategy.errors import TurnNotFound
 from mealquest.strategy.models import StrategySession, StrategyTurn
@@ -41,7 +41,7 @@ def open_talk(merchant_id: str) -> Talk:
     if live.deadline_at <= utc_now():
         finish(merchant_id, live.id, too_late())
         return _look(merchant_id)[0]
-    turn = LiveTurn.of(live, draft_of(merchant_id, live.id))
+    turn = LiveTurn.of(live, drafts.draft_of(merchant_id, live.id))
     return Talk(talk.session, talk.proposal, turn)
 
 
@@ -72,11 +72,15 @@ def _unanswered(session: Session, row: StrategySession) -> str | None:
 def stop(merchant_id: str, turn_id: str) -> TurnView:
     """Wait no longer for an answer: one that still comes is thrown away. Safe to repeat.
 
+    A model that streams is hung up on with its next words, so that its place is free for others.
+
     Raises:
         TurnNotFound: there is no such message in a chat.
     """
     _require(merchant_id, turn_id)
-    finish(merchant_id, turn_id, Unavailable.because("it was stopped", FailureCode.STOPPED))
+    said = Unavailable.because("it was stopped", FailureCode.STOPPED)
+    if finish(merchant_id, turn_id, said):
+        drafts.stop(merchant_id, turn_id)
     with transaction(merchant_id) as session:
         row = queries.turn(session, merchant_id, turn_id)
         if row is None:

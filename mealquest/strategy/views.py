@@ -27,7 +27,7 @@ from mealquest.strategy.replies import (
 )
 from mealquest.tenancy.service import Operation
 from mealquest.web import lists
-from mealquest.web.frame import Call, Feature, Scope
+from mealquest.web.frame import Call, Feature, Reply, Scope
 from mealquest.web.lists import Listing
 from mealquest.web.look import translate as _
 from mealquest.web.look import zone
@@ -146,13 +146,16 @@ def confirm(call: Call, form: ConfirmForm) -> ConfirmView:
     action="PROPOSAL_CANDIDATE_PICK",
     again="strategy.proposal",
     template="strategy/proposal",
-    see_other=lambda view: url_for("strategy.proposal.page", proposal_id=view.id),
     flash=lambda _view: _("This draft waits for approval now. Look at it before you approve."),
 )
-def pick(call: Call, form: PickForm) -> ProposalPage:
+def pick(call: Call, form: PickForm) -> Reply:
     """Put another candidate in the place of the one that waits."""
     found = service.pick(call.merchant_id, form, call.principal)
-    return ProposalPage(**dict(found), may_decide=call.principal.role is Role.OWNER)
+    back = url_for("strategy.proposal.page", proposal_id=found.id)
+    if form.in_chat:
+        back = url_for("strategy_chat.chat.page", _anchor="proposal")
+    view = ProposalPage(**dict(found), may_decide=call.principal.role is Role.OWNER)
+    return Reply(view, see_other=back)
 
 
 @feature.post(

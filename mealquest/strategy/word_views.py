@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from mealquest.strategy.agent.variants import Temper
 from mealquest.strategy.catalogue import CATEGORY_NAMES, LIBRARY, Category
 from mealquest.strategy.domain import ConfigStatus, ProposalStatus
+from mealquest.strategy.limit_words import limit_words as for_people
 from mealquest.strategy.notes import temper_name
 from mealquest.web.frame import Feature
 from mealquest.web.look import translate as _
@@ -30,6 +31,11 @@ def proposal_state(status: ProposalStatus) -> StateWords:
 @feature.word
 def proposal_states() -> list[tuple[str, str]]:
     return [(status.value, proposal_state(status).label) for status in ProposalStatus]
+
+
+@feature.word
+def limit_words(reason: str) -> str:
+    return for_people(reason)
 
 
 @feature.word

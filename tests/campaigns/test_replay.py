@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from jobs.outbox import relay
 from jobs.replays import make
@@ -14,7 +14,14 @@ from mealquest.audit import service as audit
 from mealquest.campaigns import replay_sources
 from mealquest.campaigns import service as campaigns
 from mealquest.campaigns.actions import gives
-from mealquest.campaigns.domain import Campaign, CampaignStatus, Condition, Limits, Stopped
+from mealquest.campaigns.domain import (
+    Campaign,
+    CampaignStatus,
+    Condition,
+    Limits,
+    Stopped,
+    is_held_out,
+)
 from mealquest.campaigns.forms import KillSwitchForm, StatusForm
 from mealquest.campaigns.replay_domain import Happening, Order, Shop, Spending
 from mealquest.campaigns.replay_fold import Replay
@@ -28,6 +35,7 @@ from mealquest.core.db import transaction
 from mealquest.core.money import Currency
 from mealquest.core.principal import Principal, Role
 from mealquest.identity import service as identity
+from mealquest.tenancy.models import MerchantSettings
 from mealquest.wallet import service as wallets
 from mealquest.wallet.forms import TopUpForm
 from tests.campaigns.shops import BONUS, hits_of, make_campaign, row_of, trigger, triggers_of
@@ -202,6 +210,32 @@ def test_the_month_of_all_campaigns_and_cards_that_paid_count_as_they_did(app) -
     assert found.stopped_why is Stopped.MERCHANT_CAP
 
 
+def test_a_card_counts_when_it_was_heard_of_and_the_month_has_what_it_had_then(app) -> None:
+    row = make_wallet(principal=100_000)  # the shop's campaigns may cost 300 a month
+    make_campaign(row.merchant_id, CARD, event="GIFT")
+    hundred = {"type": "GRANT_BONUS", "amount": 100}
+    mine = make_campaign(row.merchant_id, hundred, ("orderAmount", "gte", 50))
+    trigger(row, "GIFT")
+    ask(row, 400)  # the card takes 200 off, of which campaigns hear late
+    for _ in range(2):
+        trigger(row, orderAmount=60)
+    relay()
+    trigger(row, orderAmount=60)
+    with transaction(row.merchant_id) as session:
+        session.execute(
+            update(MerchantSettings)
+            .where(MerchantSettings.merchant_id == row.merchant_id)
+            .values(budget_cap_minor=90_000)
+        )
+
+    found = own(row.merchant_id, mine)
+
+    assert found.actual
+    assert found.actual.same, found
+    assert (found.hits, found.stopped_why) == (3, Stopped.MERCHANT_CAP)
+    assert "CAP_OF_TODAY" not in found.notes
+
+
 # --- what nobody listened for -------------------------------------------------------------------
 
 
@@ -333,17 +367,70 @@ def test_a_replay_that_breaks_ends_and_can_be_asked_for_again(app) -> None:
 # --- without a database -------------------------------------------------------------------------
 
 
-def replay(action: dict[str, Any], shop: Shop | None = None, **limits: Any) -> Replay:
+def replay(
+    action: dict[str, Any], shop: Shop | None = None, *, follow: bool = False, **limits: Any
+) -> Replay:
     limits = {"cap_units": 100, "cost_units": 1} | limits
     asked = (Condition("orderAmount", "gte", 20),)
     mine = Campaign("mine", "m", CampaignStatus.ACTIVE, 50, "E", asked, action, Limits(**limits))
     since = NOW - timedelta(days=28)
     shop = shop or Shop("Asia/Shanghai", 1_000_000)
-    return Replay(mine, gives(action, Currency.CNY), shop, since, NOW)
+    return Replay(mine, gives(action, Currency.CNY), shop, since, NOW, follow=follow)
 
 
-def at(day: float, who: str = "u", amount: int = 20) -> Happening:
-    return Happening(NOW - timedelta(days=28 - day), who, {"orderAmount": amount})
+def at(day: float, who: str = "u", amount: int = 20, **more: Any) -> Happening:
+    return Happening(NOW - timedelta(days=28 - day), who, {"orderAmount": amount}, **more)
+
+
+def spent(day: float, minor: int, *, own: bool = False) -> Spending:
+    return Spending(NOW - timedelta(days=28 - day), minor, own)
+
+
+def test_every_rule_keeps_its_own_count() -> None:
+    """Each fails alone when the fold forgets what it is about. A hit gives 12."""
+    assert replay(BONUS, cap_units=2).run([at(1), at(2), at(3)]).hits == 2
+    assert replay(BONUS, customer_cap_minor=1_200).run([at(1), at(2), at(2, "v")]).hits == 2
+    assert replay(BONUS, cap_minor=2_000).run([at(1), at(2)]).stopped_why is Stopped.MONEY_CAP
+    month = Shop("UTC", 2_000)  # March begins on day 14
+    assert replay(BONUS, month).run([at(5), at(20)]).hits == 2
+    assert replay(BONUS, month).run([at(5), at(6)]).hits == 1
+    assert replay(BONUS, month).run([at(5)], [spent(4, 1_000)]).hits == 0
+    switched = replay(BONUS).run([at(1, kill_switch=True), at(2)])
+    assert (switched.hits, switched.kill_switched, switched.events) == (1, 1, 2)
+    back = replay(BONUS).run([at(1, earns=False), at(2)])
+    assert (back.hits, back.verdicts["REFUNDED"], back.cost_minor) == (1, 1, 1_200)
+
+
+def test_who_is_drawn_gets_nothing_unless_it_is_reported_by_hand() -> None:
+    drawn = {who for who in "abcdefgh" if is_held_out("mine", who, 50)}
+    assert 0 < len(drawn) < 8
+    found = replay(BONUS, holdout_percent=50).run([at(1, who) for who in "abcdefgh"])
+    assert found.customers == set("abcdefgh") - drawn
+    by_hand = [at(1, who, is_manual=True) for who in "abcdefgh"]
+    assert replay(BONUS, holdout_percent=50).run(by_hand).hits == 8
+
+
+def test_campaigns_that_are_asked_first_take_hold_and_money_first() -> None:
+    said = {"rival": ["HIT", None, 500]}
+    first = frozenset({"rival"})
+    rivals = Shop("UTC", 1_000_000, first, first)
+    assert replay(BONUS, rivals, group="g").run([at(1, said=said)]).verdicts["GROUP"] == 1
+    assert replay(BONUS, Shop("UTC", 1_500, first)).run([at(1, said=said)]).hits == 0
+    assert replay(BONUS, Shop("UTC", 1_500)).run([at(1, said=said)]).hits == 1
+
+
+def test_its_own_past_takes_what_was_left_and_spent_as_it_was_kept() -> None:
+    def own_past(kept: list[Any], **limits: Any) -> int:
+        cards = [spent(0.5, 1_000, own=True)]
+        followed = replay(BONUS, Shop("UTC", 2_000), follow=True, **limits)
+        return followed.run([at(1, said={"mine": ["HIT", None, 1_200, *kept]})], cards).hits
+
+    assert own_past([]) == 0  # of older rows: the card had paid, so it counts
+    assert own_past([], cap_minor=2_000) == 0
+    assert own_past([2_000, None]) == 1
+    assert own_past([2_000, 0], cap_minor=2_000) == 1
+    assert own_past([2_000, 1_000], cap_minor=2_000) == 0
+    assert own_past([1_000, None]) == 0
 
 
 def test_limits_of_a_day_a_customer_and_a_month_begin_anew_with_each() -> None:
@@ -352,8 +439,7 @@ def test_limits_of_a_day_a_customer_and_a_month_begin_anew_with_each() -> None:
     often = replay(BONUS, customer_hits=1, customer_days=3)
     assert often.run([at(1), at(2), at(2, "v"), at(4.5)]).hits == 3
     month = replay(BONUS, Shop("UTC", 2_000))
-    spent = [Spending(NOW - timedelta(days=20), 1_000)]  # in February; March begins on day 14
-    found = month.run([at(5), at(9), at(20)], spent)
+    found = month.run([at(5), at(9), at(20)], [spent(8, 1_000)])
     assert (found.hits, found.stopped_why) == (1, Stopped.MERCHANT_CAP)
 
 

@@ -43,6 +43,20 @@ def test_a_crowd_of_one_merchants_turns_waits_behind_anothers_first() -> None:
     assert in_turn(waiting, [], ["b", "a"]) == ["c1", "b1", "a1", "a2", "a3"]
 
 
+def test_whose_turn_was_longest_ago_comes_first_however_the_line_stands() -> None:
+    """As the line itself remembers who was served, and lets four of a merchant wait at most."""
+    bounds, state = Bounds(concurrency=1), {}
+    for n in range(6):
+        state, _ = joined(state, 0.0, f"a{n}", "a", bounds)
+    assert [one["ticket"] for one in state["waiting"]] == ["a0", "a1", "a2", "a3"]
+    state, served = asked(state, 0.0, "a0", "a", bounds)
+    assert served
+    state, _ = left(state, 0.0, "a0")
+    state, _ = joined(state, 0.0, "b0", "b", bounds)
+    assert not asked(state, 0.0, "a1", "a", bounds)[1]
+    assert asked(state, 0.0, "b0", "b", bounds)[1]
+
+
 BOUNDS = Bounds(concurrency=1, lease_s=60, most=5, merchant_most=2, wait_s=5)
 
 

@@ -14,7 +14,7 @@ from mealquest.strategy.agent import figures
 from mealquest.strategy.agent.breaker import Breaker, CircuitOpen
 from mealquest.strategy.agent.config import ModelConfig
 from mealquest.strategy.agent.domain import FailureCode
-from mealquest.strategy.agent.gateway import Model, ModelFailed
+from mealquest.strategy.agent.gateway import Model, ModelFailed, backoff_s
 from tests.fakes.model import REPLY, Behaviour, ModelServer
 
 MESSAGES = [{"role": "user", "content": "{}"}]
@@ -90,6 +90,7 @@ def test_bigmodel_is_told_not_to_think_aloud(server) -> None:
 RETRIED = [
     (Behaviour.BUSY, FailureCode.HTTP, "429"),
     (Behaviour.BROKEN, FailureCode.HTTP, "500"),
+    (Behaviour.AWAY, FailureCode.HTTP, "503"),
     (Behaviour.RESETS, FailureCode.NETWORK, "network error"),
     (Behaviour.HALF, FailureCode.NETWORK, "network error"),
     (Behaviour.HANGS, FailureCode.TIMEOUT, "timeout"),
@@ -152,6 +153,7 @@ def test_without_its_key_bigmodel_is_not_asked(server) -> None:
 
 
 def test_waits_double_from_attempt_to_attempt(server) -> None:
+    assert [backoff_s(180, attempt) for attempt in (1, 2, 3)] == [0.18, 0.36, 0.72]
     server.behaviour = Behaviour.BROKEN
     began = time.monotonic()
     failure(server, attempts=4, backoff_ms=50, threshold=9)
@@ -184,6 +186,15 @@ def test_answers_of_the_wrong_form_never_open_it(server) -> None:
     for _ in range(3):
         assert failure(server, breaker).unavailable.code is FailureCode.FORMAT
     assert breaker.look()["remaining_ms"] == 0
+    assert breaker.look()["all_success"] == 0
+
+
+def test_an_answer_of_the_wrong_form_ends_a_row_of_failures(server) -> None:
+    server.days = [Behaviour.BROKEN, Behaviour.NO_JSON]
+    breaker = Breaker(CONFIG, None)
+    failure(server, breaker)
+    assert breaker.look()["failures"] == 0
+    assert breaker.look()["all_failures"] == 1
 
 
 def test_a_success_between_failures_starts_the_count_again(server) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 from mealquest.core.ids import new_id
 from mealquest.realtime.gateway import Ear
 from mealquest.strategy.agent import drafts
+from mealquest.strategy.agent.breaker import Breaker
 from mealquest.strategy.agent.domain import FailureCode
+from mealquest.strategy.agent.drafts import Stopped
 from mealquest.strategy.agent.gateway import ModelFailed
 from mealquest.strategy.agent.streaming import EVERY_S, Growing, message_of
 from tests.fakes.model import REPLY, Behaviour, ModelServer
-from tests.strategy.test_agent_gateway import MESSAGES, model_at
+from tests.strategy.test_agent_gateway import CONFIG, MESSAGES, model_at
 
 LONG = {"mode": "CHAT_REPLY", "assistantMessage": "Rain empties tables. " * 8 + "试试热汤 😀"}
 
@@ -50,6 +53,48 @@ def test_words_are_told_at_most_five_times_a_second() -> None:
     seconds = len(json.dumps(LONG)) * 0.01
     assert 5 <= len(told) <= seconds / EVERY_S
     assert told == sorted(told, key=len)
+
+
+def test_nobody_waits_so_the_model_is_hung_up_on_and_its_breaker_stays_closed(server) -> None:
+    """In the midst of its words, and before it is asked at all."""
+    server.answers(LONG)
+    server.token_delay_s = 0.02
+    breaker = Breaker(replace(CONFIG, threshold=1), None)
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if text:
+            raise Stopped
+
+    began = time.monotonic()
+    with model_at(server, breaker, timeout_ms=20_000) as model, pytest.raises(ModelFailed) as gone:
+        model.ask(MESSAGES, 768, tell)
+    assert gone.value.unavailable.code is FailureCode.STOPPED
+    assert time.monotonic() - began < len(json.dumps(LONG)) * 0.02 / 4
+    told.append("again")
+    with model_at(server, breaker) as model, pytest.raises(ModelFailed):
+        model.ask(MESSAGES, 768, lambda _text: tell("stopped before"))
+    assert len(server.asked) == 1
+    breaker.require_closed()
+    assert (breaker.look()["failures"], breaker.look()["all_success"]) == (0, 0)
+
+
+def test_a_trial_that_is_broken_off_leaves_it_to_the_next(server) -> None:
+    server.answers(LONG)
+    server.token_delay_s = 0.02
+    breaker = Breaker(replace(CONFIG, threshold=1, cooldown_ms=1), None)
+    breaker.fail("down")
+    time.sleep(0.01)  # the cooldown itself
+
+    def tell(text: str) -> None:
+        if text:
+            raise KeyboardInterrupt
+
+    with model_at(server, breaker, timeout_ms=20_000) as model, pytest.raises(KeyboardInterrupt):
+        model.ask(MESSAGES, 768, tell)
+    time.sleep(0.01)
+    breaker.require_closed()
 
 
 def test_a_stream_is_told_as_it_comes_and_read_whole_at_its_end(server) -> None:
@@ -123,6 +168,7 @@ def test_a_draft_is_told_to_open_sockets_and_kept_for_a_moment(app) -> None:
     assert drafts.draft_of(shop, "turn_1") == ""
     tell("Hot \x00soup\n试试")
     assert drafts.draft_of(shop, "turn_1") == "Hot soup\n试试"
+    tell("Hot \x00soup\n试试")  # nothing new
     assert drafts.draft_of("m_other", "turn_1") is None
     heard = []
     while len(heard) < 2:

@@ -6,12 +6,12 @@ import pytest
 from flask_babel import force_locale
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import update
 
+from mealquest.campaigns.models import CampaignReplay
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.money import Currency
-from mealquest.core.outbox import OutboxEvent
 from mealquest.strategy import candidates, queries, risk, service
 from mealquest.strategy.agent.domain import Decision, Mode
 from mealquest.strategy.drafting import Shop
@@ -84,17 +84,21 @@ def test_picking_puts_another_one_in_its_place_and_only_that_is_approved(app):
         pick(shop, owner, found, 0)
 
 
-def test_each_content_is_told_to_the_workers_once(app):
+def test_each_content_is_replayed_at_once_and_one_that_waits_already_is_not_again(app):
     shop, owner, found = drafted(app)
+    first = replay_row(shop, found.id)
     picked = pick(shop, owner, found, 2)
+    assert picked.replay
+    assert picked.replay.state == "WAITING"
+    asked = replay_row(shop, found.id)
+    assert (first.content_hash, asked.content_hash) == (found.hash, picked.hash)
     assert pick(shop, owner, found, 2).hash == picked.hash
+    assert replay_row(shop, found.id).created_at == asked.created_at > first.created_at
+
+
+def replay_row(shop: str, proposal_id: str) -> CampaignReplay:
     with transaction(shop) as session:
-        told = session.scalars(
-            select(OutboxEvent)
-            .where(OutboxEvent.merchant_id == shop, OutboxEvent.type == "PROPOSAL_DRAFTED")
-            .order_by(OutboxEvent.id)
-        ).all()
-    assert [event.payload["hash"] for event in told] == [found.hash, picked.hash]
+        return session.get_one(CampaignReplay, (shop, f"proposal:{proposal_id}"))
 
 
 def test_what_the_limits_stand_against_is_named_beside_what_is_kept(app):

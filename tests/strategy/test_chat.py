@@ -1,5 +1,8 @@
 """The chat's state machine, row by row, and what stands in its view."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select, update
 
@@ -7,6 +10,7 @@ from mealquest.audit.models import AuditRow
 from mealquest.core.db import transaction
 from mealquest.core.outbox import OutboxEvent
 from mealquest.core.principal import Principal
+from mealquest.core.settings import AiProvider
 from mealquest.strategy import queries, service, turns
 from mealquest.strategy.agent.domain import FailureCode, Unavailable
 from mealquest.strategy.briefing import task_of
@@ -126,7 +130,22 @@ def test_what_breaks_the_limits_is_blocked_with_every_reason(app):
     assert (view.status, view.pending_review) == ("BLOCKED", None)
     assert view.reasons == ["budget cap exceeds guardrail (9999 > 450)"]
     assert kinds(view) == [("USER", "TEXT"), ("ASSISTANT", "TEXT")]
+    assert view.messages[-1].text.endswith("its budget of 9999 is over 450")
     assert service.configs(shop).items == []
+
+
+def test_a_message_says_who_wrote_it_whoever_answers_today(app, monkeypatch):
+    """On its page alone: the wire's metadata is the card's or null."""
+    shop, owner = open_shop()
+    say(app, shop, owner, "Hello?", REPLY)
+    monkeypatch.setattr(app.config["SETTINGS"], "ai_provider", AiProvider.DEEPSEEK.value)
+    monkeypatch.setattr(app.config["SETTINGS"], "ai_api_key", "key")
+    view = say(app, shop, owner, "And now?", propose())
+    told = client_of(app).get("/console/strategy", headers=bearer(staff_token(shop))).text
+    assert len(re.findall(r"Strategist · sandbox", told)) == 1
+    card = view.messages[-1].model_dump(mode="json", by_alias=True)
+    assert card["metadata"] == view.pending_review.model_dump(mode="json", by_alias=True)
+    assert view.messages[2].model_dump(by_alias=True)["metadata"] is None
 
 
 def test_without_an_answer_the_message_and_a_notice_are_kept(app):
@@ -290,7 +309,11 @@ def test_a_worker_takes_a_turn_over_from_one_that_died(app):
         session.execute(
             update(StrategyTurn)
             .where(StrategyTurn.merchant_id == shop)
-            .values(state="RUNNING", lease_until=StrategyTurn.created_at)
+            .values(
+                state="RUNNING",
+                lease_until=StrategyTurn.created_at,
+                deadline_at=StrategyTurn.created_at + timedelta(minutes=1),
+            )
         )
     assert service.has_due()
     assert service.answer_due()
@@ -349,7 +372,6 @@ def test_what_is_audited_and_told(app):
     assert [event.type for event in events] == [
         "STRATEGY_CHAT_SESSION_CREATED",
         "STRATEGY_CHAT_MESSAGE",
-        "PROPOSAL_DRAFTED",
         "STRATEGY_CHAT_MESSAGE",
         "STRATEGY_CHAT_MESSAGE",
         "STRATEGY_CHAT_REVIEWED",

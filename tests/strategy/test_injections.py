@@ -48,6 +48,7 @@ TRACES = {
     "strategy_turns",
     "audit_log",
     "outbox_events",
+    "campaign_replays",  # over the past, and of it alone
 }
 
 

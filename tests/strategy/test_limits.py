@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mealquest.campaigns.actions import ActionType, gives
 from mealquest.campaigns.domain import Operator
+from mealquest.campaigns.word_views import event_words
 from mealquest.core.clock import utc_now
 from mealquest.core.money import Currency
 from mealquest.strategy import drafting, risk
@@ -21,6 +22,7 @@ from mealquest.strategy.catalogue import LIBRARY
 from mealquest.strategy.domain import content_hash, difference
 from mealquest.strategy.drafting import Draft, Shop, Wish
 from mealquest.strategy.gifts import KEYS, VOUCHER, leaves
+from mealquest.strategy.limit_words import limit_words
 from mealquest.strategy.patches import OPERATORS
 
 SHOP = Shop("m_1", Currency.CNY, Decimal(300))
@@ -69,6 +71,14 @@ def test_the_library_has_13_templates_with_two_branches():
     assert len(set(names)) == 26
     cold = LIBRARY["activation_contextual_drop"].branch("COOLING")
     assert (cold.cap, cold.cost, cold.priority, cold.ttl_hours) == (120, 10, 86, 2)
+
+
+def test_pages_have_words_for_every_event_of_the_library():
+    with english():
+        for template in LIBRARY.values():
+            for branch in template.branches:
+                made = template.campaign(branch)
+                assert event_words(made["trigger"]["event"]) != made["trigger"]["event"]
 
 
 @pytest.mark.parametrize("template_id", LIBRARY)
@@ -158,7 +168,11 @@ LIMITS: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("patch", "reason"), LIMITS)
 def test_what_breaks_a_limit_is_blocked_and_says_so(patch, reason):
+    """On the wire in its own words, to people in theirs."""
     assert reason in draft(patch).reasons
+    with english():
+        assert limit_words(reason) != reason
+        assert limit_words(f"A title: {reason}") == f"A title: {limit_words(reason)}"
 
 
 @pytest.mark.parametrize(

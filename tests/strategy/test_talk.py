@@ -91,6 +91,9 @@ def test_stopping_ends_the_turn_and_throws_the_answer_away(app):
         )
     assert not turns.finish(shop, turn_id, propose())
     assert service.open_talk(shop).again == "What sells?"
+    for words in ("", "So", "So"):  # whoever asks the model hears of it, however often
+        with pytest.raises(drafts.Stopped):
+            drafts.teller(shop, turn_id)(words)
 
 
 def test_nobody_stops_the_turn_of_another_shop(app):

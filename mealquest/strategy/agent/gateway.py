@@ -18,7 +18,7 @@ from mealquest.strategy.agent import figures, local
 from mealquest.strategy.agent.breaker import Breaker, CircuitOpen
 from mealquest.strategy.agent.config import TEMPERATURE, ModelConfig
 from mealquest.strategy.agent.domain import FailureCode, FormatError, Json, Unavailable, parse
-from mealquest.strategy.agent.drafts import Tell
+from mealquest.strategy.agent.drafts import Stopped, Tell
 from mealquest.strategy.agent.streaming import (
     ANSWER_MOST,
     EVENTS,
@@ -79,7 +79,7 @@ class Model:
         """The JSON object the model answers with. ModelFailed.
 
         With `tell` it is asked to stream, and its words are told as they come; each attempt begins
-        with none.
+        with none. Where `tell` says that nobody waits any more, the connection is closed.
         """
         if not self._config.is_configured:
             raise ModelFailed(
@@ -100,11 +100,16 @@ class Model:
                 if not failure.again or attempt >= self._config.attempts:
                     raise
             figures.tried_again(self._config)
-            time.sleep(self._config.backoff_ms / 1000 * 2 ** (attempt - 1))
+            time.sleep(backoff_s(self._config.backoff_ms, attempt))
             attempt += 1
 
     def _measured(self, messages: Sequence[Json], most_tokens: int, tell: Tell | None) -> Json:
         """One attempt, counted by what became of it."""
+        try:
+            if tell:
+                tell("")
+        except Stopped:
+            raise _stopped() from None
         began = time.monotonic()
         try:
             answer = self._tried(messages, most_tokens, tell)
@@ -128,6 +133,9 @@ class Model:
         except FormatError as odd:
             self._breaker.answer(usable=False)
             raise ModelFailed(f"invalid JSON: {odd}", FailureCode.FORMAT) from None
+        except Stopped:
+            self._breaker.answer(usable=False)
+            raise _stopped() from None
         except ModelFailed as failure:
             self._breaker.fail(str(failure))
             raise
@@ -149,8 +157,6 @@ class Model:
         A server that was asked to stream and does not is read whole.
         """
         self._until = time.monotonic() + self._config.timeout_ms / 1000
-        if tell:
-            tell("")
         try:
             with self._client.chat.completions.with_streaming_response.create(
                 model=self._config.model,
@@ -176,6 +182,11 @@ class Model:
     def _timed_out(self) -> ModelFailed:
         reason = f"timeout: the model did not answer within {self._config.timeout_ms} ms"
         return ModelFailed(reason, FailureCode.TIMEOUT, again=True)
+
+
+def backoff_s(first_ms: int, attempt: int) -> float:
+    """How long to wait after an attempt, counted from 1: twice as long after each."""
+    return first_ms / 1000 * 2 ** (attempt - 1)
 
 
 def _where(config: ModelConfig) -> tuple[str, str]:
@@ -208,6 +219,10 @@ def _broken(failure: Exception) -> ModelFailed:
     cause = failure.__cause__ if isinstance(failure, openai.APIConnectionError) else failure
     said = str(cause) or type(cause).__name__
     return ModelFailed(f"network error: {said}", FailureCode.NETWORK, again=True)
+
+
+def _stopped() -> ModelFailed:
+    return ModelFailed("it was stopped", FailureCode.STOPPED)
 
 
 def _cut() -> ModelFailed:

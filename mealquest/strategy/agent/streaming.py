@@ -61,7 +61,10 @@ def message_of(text: str) -> str:
 
 
 class Growing:
-    """Text that grows, and somebody who is told now and then what can be read of it."""
+    """Text that grows, and somebody who is told now and then what can be read of it.
+
+    Also when that is the same as before: who listens may have it end.
+    """
 
     def __init__(self, tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
         self._tell = tell
@@ -82,13 +85,9 @@ class Growing:
             raise FormatError("the answer is too long")
         if piece and self._clock() >= self._next:
             self._next = self._clock() + EVERY_S
-            self._say()
-
-    def _say(self) -> None:
-        said = message_of(self.text)
-        if said and said != self._told:
-            self._told = said
-            self._tell(said)
+            self._told = message_of(self.text) or self._told
+            if self._told:
+                self._tell(self._told)
 
 
 def heard(chunks: Iterable[Any], tell: Tell) -> tuple[str, Json | None]:
