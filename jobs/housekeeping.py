@@ -9,6 +9,7 @@ from mealquest.identity import service as identity
 from mealquest.privacy import service as privacy
 from mealquest.realtime import service as realtime
 from mealquest.strategy import service as strategy
+from mealquest.tenancy import service as tenancy
 
 
 def purge() -> str:
@@ -25,6 +26,7 @@ def purge() -> str:
         "lines of old chats": strategy.purge_chats,
         "names in clear": identity.seal_customers,
         "keys under an older one": identity.wrap_again,
+        "tokens under an older key": tenancy.seal_tokens_again,
     }
     return "purged " + ", ".join(f"{_all(chore)} {name}" for name, chore in chores.items())
 

@@ -7,7 +7,6 @@ from mealquest.core import outbox
 from mealquest.core.outbox import Subscribers
 from mealquest.invoices import service as invoices
 from mealquest.realtime import service as realtime
-from mealquest.strategy import service as strategy
 
 A_LITTLE_S = 1.0
 A_FEW = 20
@@ -25,7 +24,6 @@ SUBSCRIBERS: Subscribers = together(
     realtime.SUBSCRIPTIONS,
     invoices.SUBSCRIPTIONS,
     campaigns.SUBSCRIPTIONS,
-    strategy.SUBSCRIPTIONS,
 )
 
 

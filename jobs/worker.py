@@ -12,6 +12,7 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from jobs import stopping
 from mealquest.core.bells import QUEUES, Bells
 from mealquest.core.telemetry import jobs_total
 
@@ -34,6 +35,7 @@ class Worker(SimpleWorker):
 
     def request_stop(self, signum: Any, frame: FrameType | None) -> None:
         self.was_told_to_stop = True
+        stopping.told.set()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
@@ -50,6 +52,7 @@ def work(app: Flask, *, burst: bool, queues: Sequence[str] = QUEUES) -> None:
 
     Ends with code 1 when Redis does not let it work; who supervises it starts it again.
     """
+    stopping.told.clear()
     try:
         worker = Worker(app.extensions["bells"], queues)
         with app.app_context():

@@ -27,6 +27,7 @@ from mealquest.identity.staff_views import feature as staff
 from mealquest.identity.views import feature as identity
 from mealquest.invoices.views import feature as invoices
 from mealquest.onboarding.views import feature as onboarding
+from mealquest.ops.board_views import feature as board
 from mealquest.ops.views import feature as ops
 from mealquest.payments.desk_views import feature as desk
 from mealquest.payments.outside_views import feature as outside
@@ -37,6 +38,18 @@ from mealquest.payments.views import feature as payments
 from mealquest.privacy.views import feature as privacy
 from mealquest.realtime.views import feature as realtime
 from mealquest.realtime.views import install as install_sockets
+from mealquest.recovery.case_views import feature as recovery_cases
+from mealquest.recovery.charge_views import feature as recovery_charges
+from mealquest.recovery.connect_views import feature as stripe_connection
+from mealquest.recovery.dashboard_views import feature as recovery
+from mealquest.recovery.merchant_views import feature as merchants
+from mealquest.recovery.payer_views import feature as payer
+from mealquest.recovery.recovery_word_views import feature as recovery_words
+from mealquest.recovery.sequence_views import feature as sequence
+from mealquest.recovery.suppression_views import feature as suppressions
+from mealquest.recovery.task_views import feature as recovery_tasks
+from mealquest.recovery.webhook_views import feature as webhooks
+from mealquest.recovery.worker_views import feature as recovery_workers
 from mealquest.sandbox.model_views import feature as sandbox_model
 from mealquest.sandbox.stripe_views import feature as sandbox_stripe
 from mealquest.sandbox.views import feature as sandbox
@@ -97,12 +110,25 @@ FEATURES = (
     strategy_plans,
     strategy_words,
     strategy_replays,
+    recovery,
+    recovery_cases,
+    recovery_charges,
+    recovery_words,
+    stripe_connection,
+    merchants,
+    webhooks,
+    payer,
+    sequence,
+    suppressions,
+    recovery_tasks,
+    recovery_workers,
     privacy,
     onboarding,
     sandbox,
     sandbox_model,
     sandbox_stripe,
     ops,
+    board,
 )
 
 # What GET /api/state shows of features that stand behind it: each names its reader here.

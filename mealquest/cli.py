@@ -7,6 +7,8 @@ from mealquest.audit.cli import audit
 from mealquest.core.bells import QUEUES
 from mealquest.onboarding.cli import demo, onboard_merchant
 from mealquest.ops.cli import doctor
+from mealquest.recovery.cli import tasks
+from mealquest.recovery.stripe_cli import stripe
 from mealquest.strategy.agent.cli import agent
 
 
@@ -75,6 +77,8 @@ def install(app: Flask) -> None:
         doctor,
         customers,
         agent,
+        tasks,
+        stripe,
     ):
         app.cli.add_command(command)
 

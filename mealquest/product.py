@@ -22,7 +22,7 @@ from sqlalchemy import make_url
 
 from mealquest import screen
 from mealquest.application import ROOT
-from mealquest.core.bells import AGENT_QUEUE, QUEUE
+from mealquest.core.bells import AGENT_QUEUE, QUEUES, RECOVERY_QUEUE
 from mealquest.core.settings import AiProvider, ConfigurationError, Settings, load
 from mealquest.engines.files import FileLock, last_lines, open_log, own_like
 from mealquest.engines.service import (
@@ -256,20 +256,33 @@ def _listening(settings: Settings) -> socket.socket | None:
 
 
 def _children(listener: socket.socket, settings: Settings) -> list[Child]:
-    """A model may keep its worker for a minute; the sandbox answers at once and needs none."""
     python = [sys.executable, "-m"]
     flask = [*python, "flask", "--app", str(ROOT / "app.py")]
     gunicorn = [*python, "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app:app"]
     children = [Child("web server", gunicorn, inherits=(listener.fileno(),))]
     if not settings.run_worker:
         return children
-    if settings.ai_provider_used is AiProvider.SANDBOX:
-        children.append(Child("worker", [*flask, "worker"]))
-    else:
-        children.append(Child("worker", [*flask, "worker", "--queue", QUEUE]))
-        children.append(Child("strategist", [*flask, "worker", "--queue", AGENT_QUEUE]))
+    own = _queues_apart(settings)
+    common = [queue for queue in QUEUES if queue not in own.values()]
+    for name, queues in {
+        "worker": common,
+        **{name: [queue] for name, queue in own.items()},
+    }.items():
+        served = [part for queue in queues for part in ("--queue", queue)]
+        children.append(Child(name, [*flask, "worker", *served]))
     children.append(Child("scheduler", [*flask, "scheduler"]))
     return children
+
+
+def _queues_apart(settings: Settings) -> dict[str, str]:
+    """Queues with a worker of their own: a model keeps one for a minute, Stripe for seconds, and
+    nobody else is to wait for that. Sandboxes answer at once."""
+    apart = {}
+    if settings.ai_provider_used is not AiProvider.SANDBOX:
+        apart["strategist"] = AGENT_QUEUE
+    if settings.stripe_secret_key:
+        apart["recovery worker"] = RECOVERY_QUEUE
+    return apart
 
 
 def _ready_to_write(log: Path | None) -> Path | None:

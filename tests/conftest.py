@@ -64,6 +64,7 @@ def app(servers, worker_id) -> Iterator[Flask]:
             db_pool_max=60,
             log_level="WARNING",
             ai_turn_wait_s=0.05,
+            stripe_client_id="ca_tests",
         ),
         db_url=owner,
         admin_url=owner,

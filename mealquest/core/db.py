@@ -128,6 +128,16 @@ def after_commit_ring(session: Session, bell: str) -> None:
     session.info.setdefault("bells", set()).add(bell)
 
 
+def last_of_all(session: Session, write: Callable[[Session], None]) -> None:
+    """Have `write` called right before this session's commit, once however often it is named.
+
+    For rows that everybody adds to: they are locked for a moment only, and by all in one order.
+    """
+    named: list[Callable[[Session], None]] = session.info.setdefault("last_of_all", [])
+    if write not in named:
+        named.append(write)
+
+
 @contextmanager
 def transaction(*merchant_ids: str) -> Iterator[Session]:
     """One transaction that sees the named merchants; without a name, control tables only.
@@ -172,6 +182,8 @@ def _opened(role: str, merchants: frozenset[str]) -> Iterator[Session]:
         with Session(db.engine, expire_on_commit=False) as session:
             _open(session, role, merchants)
             yield session
+            for write in session.info.get("last_of_all", ()):
+                write(session)
             session.commit()
             bells = session.info.get("bells", ())
     finally:

@@ -1,6 +1,6 @@
 """Staff, and what a token is worth: the person it names must still be who it says."""
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 

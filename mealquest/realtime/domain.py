@@ -36,6 +36,7 @@ AUDIENCE: dict[str, frozenset[Role]] = {
     "STRATEGY_CHAT_REVIEWED": MANAGEMENT,
     "STRATEGY_PROPOSAL_CREATED": MANAGEMENT,
     "PROPOSAL_CANDIDATE_PICKED": MANAGEMENT,
+    "RECOVERY_CHANGED": MANAGEMENT,
 }
 
 # What passes by: told to the sockets that are open and ask for it, in no order with the events

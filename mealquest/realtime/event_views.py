@@ -215,4 +215,5 @@ LINES: dict[str, Callable[[LiveEventView], EventLine]] = {
     "STRATEGY_CHAT_REVIEWED": _plain(lambda: _("A proposal was reviewed"), "robot"),
     "STRATEGY_PROPOSAL_CREATED": _plain(lambda: _("There is a new proposal"), "sparkles"),
     "PROPOSAL_CANDIDATE_PICKED": _plain(lambda: _("Another draft waits in the proposal"), "robot"),
+    "RECOVERY_CHANGED": _plain(lambda: _("News of an unpaid invoice"), "receipt-refund"),
 }

@@ -30,7 +30,7 @@ class RecoveryCase(TenantRow):
             None,
             "merchant_id",
             "subscription_id",
-            postgresql_where=text("status = 'open' AND subscription_id IS NOT NULL"),
+            postgresql_where=text("subscription_id IS NOT NULL"),
         ),
     )
 
@@ -59,6 +59,7 @@ class RecoveryCase(TenantRow):
     last_failed_at: Mapped[datetime]
     last_event_at: Mapped[datetime]
     last_event_id: Mapped[str | None]  # settles which is the newer one of a second
+    reminders_stopped_at: Mapped[datetime | None]  # by the merchant: no mail of ours any more
     checked_at: Mapped[datetime | None]  # when reconciliation last asked Stripe
     # What the payer's page last saw of it at Stripe.
     seen_at: Mapped[datetime | None]
@@ -86,6 +87,7 @@ class Recovery(TenantRow):
     __table_args__ = (
         CheckConstraint("amount_minor >= 0", name="not_negative"),
         Index(None, "merchant_id", "recovered_at", "invoice_id"),
+        Index(None, "merchant_id", "invoice_id", postgresql_where=text("NOT is_checked")),
     )
 
     invoice_id: Mapped[str] = mapped_column(primary_key=True)
@@ -96,6 +98,8 @@ class Recovery(TenantRow):
     decline_class: Mapped[str | None]
     recovered_at: Mapped[datetime]
     event_id: Mapped[str]
+    # Whether Stripe was asked since how much of it came past Stripe, which no event says.
+    is_checked: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class RecoveryMail(TenantRow):
@@ -203,6 +207,8 @@ class ChargeAttempt(TenantRow):
     invoice_id: Mapped[str]
     by_hand: Mapped[bool] = mapped_column(server_default=text("false"))
     attempted_at: Mapped[datetime]
+    # Of one by hand: when it was known what became of it. Until then its key is used again.
+    settled_at: Mapped[datetime | None]
 
 
 class RecoverySync(TenantRow):

@@ -2,6 +2,7 @@
 
 import secrets
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from flask import Response, redirect, request, url_for
@@ -9,9 +10,9 @@ from flask import session as cookie
 
 from mealquest.core.principal import MANAGEMENT, Role
 from mealquest.core.wire import NoInput
-from mealquest.recovery import connect as connecting
-from mealquest.recovery.connect import Back
+from mealquest.recovery import connect, connecting
 from mealquest.recovery.connect_domain import Reason, Refused
+from mealquest.recovery.connecting import Back
 from mealquest.recovery.errors import ConfirmDisconnect, NoSuchMerchant
 from mealquest.recovery.merchant_forms import BackForm, ConnectForm, DisconnectForm
 from mealquest.recovery.merchant_replies import AuthorizeView, ConnectionView, DisconnectedView
@@ -30,7 +31,7 @@ log = structlog.get_logger(__name__)
 @feature.get(page=PAGE, roles=MANAGEMENT, scope=Scope.QUERY, template="recovery/connect")
 def connection(call: Call, form: NoInput) -> ConnectionView:
     """Whether the merchant's Stripe account is connected."""
-    return connecting.connection(call.merchant_id)
+    return connect.connection(call.merchant_id)
 
 
 @feature.post(
@@ -51,7 +52,7 @@ def authorize(call: Call, form: ConnectForm) -> AuthorizeView:
     return connecting.authorize(call.merchant_id, call.principal, browser)
 
 
-@feature.get(api="/api/stripe/connect/callback")
+@feature.get(api="/api/stripe/connect/callback", also=(302,))
 def come_back(call: Call, form: BackForm) -> Response:
     """The way back from Stripe: always on to the front page, which says how it went."""
     back = Back(
@@ -85,7 +86,7 @@ def disconnect(call: Call, form: DisconnectForm) -> DisconnectedView:
     _require_own(call, form)
     if not form.confirm and (call.face is Face.PAGE or form.cancel_subscriptions):
         raise ConfirmDisconnect("confirm")
-    return connecting.disconnect(
+    return connect.disconnect(
         call.merchant_id, call.principal, cancel_subscriptions=form.cancel_subscriptions
     )
 
@@ -99,9 +100,7 @@ def connect_failure(said: str | None) -> str:
         Reason.INCOMPLETE: _("Stripe’s answer was not complete. Begin again."),
         Reason.LATE: _("It took more than ten minutes, or was begun in another browser."),
         Reason.AWAY: _("Stripe did not answer. Begin again."),
-        Reason.OTHER_MODE: _(
-            "It is an account for tests where real ones are wanted, or vice versa."
-        ),
+        Reason.OTHER_MODE: _("It is an account for tests where real ones count, or vice versa."),
         Reason.TAKEN: _("Another shop has connected this account."),
         Reason.ANOTHER: _("Another account is connected. Disconnect it first."),
         Reason.FROZEN: _("The shop is read-only at the moment. Try again later."),
@@ -111,12 +110,12 @@ def connect_failure(said: str | None) -> str:
 
 def _require_own(call: Call, form: ConnectForm) -> None:
     """An operator names the merchant; anybody else has one, and no other is there for them."""
-    if form.merchant_id not in {None, "", call.merchant_id}:
+    if form.merchant_id not in (None, "", call.merchant_id):
         raise NoSuchMerchant
 
 
 def _onward(**said: str) -> Response:
-    response: Any = redirect(url_for("ops.front.page", **said), code=302)
+    response: Any = redirect("/?" + urlencode(said), code=302)
     return response  # type: ignore[no-any-return]
 
 
@@ -127,7 +126,8 @@ def _text(value: Any) -> str:
 def _gone(view: DisconnectedView) -> str:
     if view.deauthorized:
         return _(
-            "Stripe is disconnected. %(count)s reminders were cancelled.", count=view.deleted_tasks
+            "Stripe is disconnected. Reminders that were cancelled: %(count)s.",
+            count=view.deleted_tasks,
         )
     return _(
         "Stripe is disconnected here, but it did not answer: remove MealQuest in its settings too."

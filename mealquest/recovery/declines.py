@@ -126,10 +126,8 @@ DECLINES: Final[Mapping[str, Decline]] = {
 
 def decline_of(decline_code: str | None, code: str | None = None) -> Decline:
     """What a decline code, or else the error's own code, means; UNKNOWN for what is not known."""
-    for one in (decline_code, code):
-        if one in DECLINES:
-            return DECLINES[one]
-    return UNKNOWN
+    known = [DECLINES[one] for one in (decline_code, code) if one and one in DECLINES]
+    return known[0] if known else UNKNOWN
 
 
 def may_charge(kind: DeclineClass) -> bool:

@@ -22,6 +22,11 @@ class TaskType(StrEnum):
 OF_MERCHANTS: Final = frozenset({TaskType.DUNNING_RETRY, TaskType.NOTIFY_ACTION_REQUIRED})
 
 
+def chain_key(task_type: TaskType) -> str:
+    """The dedupe key of work that comes again and again: one link of it is live at a time."""
+    return f"chain:{task_type.value}"
+
+
 class TaskStatus(StrEnum):
     PENDING = "pending"
     RUNNING = "running"

@@ -3,9 +3,9 @@
 Nothing is retried here: the task that called is a row, and tries again under the same key.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Self
 
@@ -14,88 +14,42 @@ from flask import current_app
 from stripe import StripeClient
 
 from mealquest.recovery.errors import StripeAway, StripeRefused, StripeUnauthorized
+from mealquest.recovery.stripe_objects import (
+    OFF_STRIPE,
+    Connected,
+    Decline,
+    Invoice,
+    Json,
+    https,
+    id_of,
+    moment,
+    subscription_of,
+)
+
+__all__ = [
+    "Connected",
+    "Decline",
+    "Invoice",
+    "StripeGateway",
+    "https",
+    "id_of",
+    "moment",
+    "subscription_of",
+]
 
 TIMEOUT_S = (5.0, 30.0)  # to connect, to read
 PAGE = 100
 _PAYMENT = "payments.data.payment.payment_intent"
-Json = Mapping[str, Any]
+ALREADY_TOLD = "identifier_exists"  # Stripe has words for it, and no code
+_TWICE = "already exists with identifier"
 
-
-@dataclass(frozen=True, slots=True)
-class Decline:
-    """Why the last attempt to charge failed, and with what card; None where nothing is said."""
-
-    code: str | None
-    decline_code: str | None
-    network: str | None
-    card: str | None  # the card's fingerprint
-    charge_id: str | None
-    needs_action: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Invoice:
-    """An invoice as Stripe has it now. Amounts are minor units of `currency`."""
-
-    id: str
-    status: str
-    currency: str
-    amount_due: int
-    amount_remaining: int
-    amount_paid: int
-    attempt_count: int
-    next_payment_attempt: datetime | None
-    hosted_url: str | None
-    customer_id: str | None
-    customer_email: str | None
-    customer_name: str | None
-    subscription_id: str | None
-    billing_reason: str | None
-    is_paid_out_of_band: bool
-    created: datetime
-    decline: Decline | None
-
-    @classmethod
-    def of(cls, said: Json) -> Self:
-        """Of an invoice object, as it is retrieved or as an event carries it."""
-        return cls(
-            id=str(said["id"]),
-            status=str(said.get("status") or ""),
-            currency=str(said.get("currency") or "").lower(),
-            amount_due=int(said.get("amount_due") or 0),
-            amount_remaining=int(said.get("amount_remaining") or 0),
-            amount_paid=int(said.get("amount_paid") or 0),
-            attempt_count=int(said.get("attempt_count") or 0),
-            next_payment_attempt=moment(said.get("next_payment_attempt")),
-            hosted_url=https(said.get("hosted_invoice_url")),
-            customer_id=id_of(said.get("customer")),
-            customer_email=said.get("customer_email"),
-            customer_name=said.get("customer_name"),
-            subscription_id=subscription_of(said),
-            billing_reason=said.get("billing_reason"),
-            is_paid_out_of_band=bool(
-                said.get("paid_out_of_band") or said.get("amount_paid_off_stripe")
-            ),
-            created=moment(said.get("created")) or datetime.fromtimestamp(0, UTC),
-            decline=_decline(said),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """What an authorisation code was exchanged for. Holds tokens."""
-
-    account_id: str
-    access_token: str
-    refresh_token: str
-    livemode: bool
-    scope: str
+logging.getLogger("stripe").setLevel(logging.WARNING)  # else it tells of every call, with its ids
 
 
 class StripeGateway:
     """Calls on behalf of one account, or of the platform itself. Built for a few calls."""
 
-    def __init__(self, account_id: str | None) -> None:
+    def __init__(self, account_id: str | None, timeout_s: tuple[float, float] = TIMEOUT_S) -> None:
         config = current_app.config
         base, connect = config["STRIPE_API_BASE"], config["STRIPE_CONNECT_BASE"]
         self.account_id = account_id
@@ -105,12 +59,13 @@ class StripeGateway:
             base_addresses={"api": base, "connect": connect, "meter_events": base, "files": base},
             client_id=config["STRIPE_CLIENT_ID"] or None,
             max_network_retries=0,
-            http_client=stripe.RequestsClient(timeout=TIMEOUT_S),
+            http_client=stripe.RequestsClient(timeout=timeout_s),
         )
 
     @classmethod
-    def for_account(cls, account_id: str) -> Self:
-        return cls(account_id)
+    def for_account(cls, account_id: str, timeout_s: tuple[float, float] = TIMEOUT_S) -> Self:
+        """`timeout_s`: shorter ones where a person waits for the answer."""
+        return cls(account_id, timeout_s)
 
     @classmethod
     def platform(cls) -> Self:
@@ -118,7 +73,7 @@ class StripeGateway:
 
     def invoice(self, invoice_id: str) -> Invoice:
         """The invoice now, with why its last payment failed."""
-        params: Any = {"expand": [_PAYMENT]}
+        params: Any = {"expand": [_PAYMENT, OFF_STRIPE]}
         found = _asked(lambda: self._client.v1.invoices.retrieve(invoice_id, params))
         return Invoice.of(found.to_dict())
 
@@ -200,7 +155,11 @@ class StripeGateway:
             "timestamp": int(at.timestamp()),
         }
         options: Any = {"idempotency_key": identifier}
-        _asked(lambda: self._client.v1.billing.meter_events.create(params, options))
+        try:
+            _asked(lambda: self._client.v1.billing.meter_events.create(params, options))
+        except StripeRefused as refused:
+            if refused.code != ALREADY_TOLD:
+                raise
 
     def create_customer(self, merchant_id: str) -> str:
         """The platform's customer that a merchant is billed as; the same one when repeated.
@@ -250,81 +209,44 @@ def _asked(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except (stripe.AuthenticationError, stripe.PermissionError) as failure:
-        raise StripeUnauthorized(_why(failure), code=failure.code or "") from None
+        raise StripeUnauthorized(_why(failure), code=_code(failure)) from None
     except stripe.StripeError as failure:
         raise _told(failure) from None
 
 
 def _told(failure: stripe.StripeError) -> StripeAway | StripeRefused:
-    status, code = failure.http_status or 0, failure.code or ""
+    """An answer that is none of Stripe's, such as a proxy's page, counts as no answer."""
+    status, code = failure.http_status or 0, _code(failure)
     is_in_use = status == 409 or code in {"idempotency_key_in_use", "lock_timeout", "rate_limit"}
-    if is_in_use or status in {0, 424, 429} or status >= 500:
+    if is_in_use or status < 400 or status in {424, 429} or status >= 500:
         return StripeAway(_why(failure), code=code, wait_s=_wait_s(failure))
-    decline: Any = failure.json_body or {}
-    declined = (decline.get("error") or {}).get("decline_code") if decline else None
+    if _TWICE in str(failure.user_message or ""):
+        return StripeRefused(_why(failure), code=ALREADY_TOLD)
+    said = _said(failure)
+    declined = said.get("decline_code") if isinstance(said, Mapping) else None
     return StripeRefused(_why(failure), code=str(declined or code))
 
 
+def _code(failure: stripe.StripeError) -> str:
+    """The SDK leaves some codes in the body; those of OAuth are all there is of the error."""
+    said = _said(failure)
+    if isinstance(said, Mapping):
+        said = said.get("code")
+    return str(failure.code or said or "")
+
+
+def _said(failure: stripe.StripeError) -> Any:
+    body = failure.json_body
+    return body.get("error") if isinstance(body, Mapping) else None
+
+
 def _why(failure: stripe.StripeError) -> str:
+    """The status and a code; what Stripe writes besides may name an account."""
     status = failure.http_status
-    return f"Stripe: {status or 'no answer'} {failure.code or type(failure).__name__}"
+    return f"Stripe: {status or 'no answer'} {_code(failure) or type(failure).__name__}"
 
 
 def _wait_s(failure: stripe.StripeError) -> float | None:
     said = {name.lower(): value for name, value in (failure.headers or {}).items()}
     wait = str(said.get("retry-after", ""))
     return float(wait) if wait.isdecimal() else None
-
-
-def moment(seconds: Any) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) else None
-
-
-def https(url: Any) -> str | None:
-    """A link that may stand in a mail; in development the sandbox's own as well."""
-    if not isinstance(url, str):
-        return None
-    sandbox = current_app.config.get("STRIPE_SANDBOX_URL")
-    is_sandbox = bool(sandbox) and url.startswith(f"{sandbox}/")
-    return url if url.startswith("https://") or is_sandbox else None
-
-
-def id_of(said: Any) -> str | None:
-    """The id of an object that is named or expanded."""
-    if isinstance(said, Mapping):
-        said = said.get("id")
-    return said if isinstance(said, str) else None
-
-
-def subscription_of(invoice: Json) -> str | None:
-    """Where the subscription stands now, and where older versions of the API have it."""
-    parent = invoice.get("parent") or {}
-    details = parent.get("subscription_details") or {}
-    return id_of(details.get("subscription")) or id_of(invoice.get("subscription"))
-
-
-def _decline(invoice: Json) -> Decline | None:
-    intent = _last_intent(invoice)
-    if intent is None:
-        return None
-    error = intent.get("last_payment_error") or {}
-    method = error.get("payment_method") or {}
-    card = method.get("card") or {}
-    needs_action = intent.get("status") == "requires_action"
-    if not (error or needs_action):
-        return None
-    return Decline(
-        code=error.get("code"),
-        decline_code=error.get("decline_code"),
-        network=card.get("network") or card.get("brand"),
-        card=card.get("fingerprint"),
-        charge_id=error.get("charge") or id_of(intent.get("latest_charge")),
-        needs_action=needs_action or error.get("code") == "authentication_required",
-    )
-
-
-def _last_intent(invoice: Json) -> Json | None:
-    payments = (invoice.get("payments") or {}).get("data") or []
-    intents = [(one.get("payment") or {}).get("payment_intent") for one in payments]
-    found = [one for one in [*intents, invoice.get("payment_intent")] if isinstance(one, Mapping)]
-    return max(found, key=lambda one: one.get("created") or 0, default=None)

@@ -16,19 +16,16 @@ _EMAIL = re.compile(r"[^@\s<>,;:\"()]+@[^@\s.<>,;:\"()]+(\.[^@\s.<>,;:\"()]+)+")
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 # As ISO 3166-1 has them: CLDR adds groups of countries, and places that are none of it.
-_NO_COUNTRY = frozenset(
-    ["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "XK", "ZZ"]
-)
-COUNTRIES = (
-    frozenset(code for code in Locale("en").territories if _COUNTRY.fullmatch(code)) - _NO_COUNTRY
-)
+_NO_COUNTRY = set("AC CP CQ DG EA EU EZ IC QO TA UN XA XB XK ZZ".split())  # noqa: SIM905 - 15 words
+COUNTRIES = {code for code in map(str, Locale("en").territories) if _COUNTRY.fullmatch(code)}
+COUNTRIES -= _NO_COUNTRY
 
 
 def _blank_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _email(value: str) -> str:
+def checked_email(value: str) -> str:
     if len(value) > EMAIL_LENGTH or not _EMAIL.fullmatch(value):
         raise refuse("email format invalid")
     return value
@@ -62,7 +59,7 @@ def _one_line(value: str) -> str:
 
 # Nothing, or only blanks, clears a field.
 _Blank = BeforeValidator(_blank_is_none)
-Email = Annotated[Annotated[Str, AfterValidator(_email)] | None, _Blank]
+Email = Annotated[Annotated[Str, AfterValidator(checked_email)] | None, _Blank]
 Country = Annotated[Annotated[Str, AfterValidator(_country)] | None, _Blank]
 Address = Annotated[Annotated[Str, Field(max_length=ADDRESS_LENGTH)] | None, _Blank]
 Color = Annotated[Annotated[Str, AfterValidator(_color)] | None, _Blank]
@@ -149,3 +146,9 @@ class BackForm(Input):
     code: Any = None
     state: Any = None
     error: Any = None
+
+
+def country_names(locale: Locale) -> list[tuple[str, str]]:
+    """Codes with names in one language, by name."""
+    names = {code: str(locale.territories.get(code, code)) for code in COUNTRIES}
+    return sorted(names.items(), key=lambda pair: pair[1])

@@ -1,6 +1,6 @@
 """Merchants by JSON, as the contract has them, and the page on which one sets its brand."""
 
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from babel import Locale
@@ -14,12 +14,12 @@ from mealquest.recovery import erase as erasing
 from mealquest.recovery import merchants
 from mealquest.recovery.errors import NothingToUpdate
 from mealquest.recovery.merchant_forms import (
-    COUNTRIES,
     AnyChangeForm,
     ChangeForm,
     MerchantForm,
     MerchantsForm,
     NewMerchantForm,
+    country_names,
 )
 from mealquest.recovery.merchant_replies import (
     ErasedView,
@@ -103,7 +103,7 @@ def change(call: Call, form: AnyChangeForm) -> MerchantView:
         raise
     if not form.sent:
         raise NothingToUpdate
-    wanted = inputs.checked(ChangeForm, form.sent)
+    wanted = cast(ChangeForm, inputs.checked(ChangeForm, form.sent))
     by = call.principal
     merchants.require_owner(merchant_id, by)
     return merchants.change(merchant_id, wanted, by)
@@ -146,5 +146,4 @@ def save_brand(call: Call, form: ChangeForm) -> MerchantView:
 @feature.word
 def countries() -> list[tuple[str, str]]:
     """Every country by its name in the reader's language."""
-    names = (get_locale() or Locale("en")).territories
-    return sorted(((code, names.get(code, code)) for code in COUNTRIES), key=lambda pair: pair[1])
+    return country_names(get_locale() or Locale("en"))

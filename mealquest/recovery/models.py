@@ -18,8 +18,10 @@ from mealquest.recovery.domain import (
 
 
 def number() -> Mapped[int]:
-    """A key out of `domain.new_number`."""
-    return mapped_column(primary_key=True, autoincrement=False)
+    """A key out of `domain.new_number`; a statement by hand may leave it out."""
+    return mapped_column(
+        primary_key=True, autoincrement=False, server_default=text("recovery_number()")
+    )
 
 
 def counted() -> Mapped[int]:
@@ -65,12 +67,15 @@ class ScheduledTask(TenantRow):
         ),
         Index(None, "merchant_id", "created_at", "id"),
         Index(None, "merchant_id", "status", "created_at", "id"),
+        Index(
+            None, "completed_at", "merchant_id", "id", postgresql_where=text("status = 'failed'")
+        ),
     )
 
     id: Mapped[int] = number()
     task_type: Mapped[TaskType] = mapped_column(stored(TaskType))
-    payload: Mapped[dict[str, Any]]
-    status: Mapped[TaskStatus] = mapped_column(stored(TaskStatus))
+    payload: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    status: Mapped[TaskStatus] = mapped_column(stored(TaskStatus), server_default=text("'pending'"))
     run_at: Mapped[datetime] = stamp()
     is_due: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = stamp()
@@ -100,7 +105,15 @@ class UsageLog(TenantRow):
             unique=True,
             postgresql_where=text("metric_type = 'dunning_email_sent' AND task_id IS NOT NULL"),
         ),
-        Index(None, "merchant_id", "created_at", postgresql_where=text("reported_at IS NULL")),
+        Index(
+            None,
+            "merchant_id",
+            "created_at",
+            postgresql_where=text(
+                "metric_type = 'dunning_email_sent' AND reported_at IS NULL"
+                " AND coalesce(report_status, 'pending') = 'pending'"
+            ),
+        ),
         Index(None, "merchant_id", "created_at", "id"),
         Index(None, "merchant_id", "metric_type", "created_at", "id"),
     )

@@ -6,9 +6,8 @@ from typing import Final
 from babel import Locale, numbers
 
 # docs.stripe.com/currencies: the minor unit is the currency itself.
-ZERO_DECIMALS: Final = frozenset(
-    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
-)
+_ZERO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
+ZERO_DECIMALS: Final = frozenset(_ZERO_DECIMALS.split())
 THREE_DECIMALS: Final = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 # No decimals of their own any more, but the API still counts hundredths.
 HUNDREDTHS_BY_NAME: Final = frozenset({"ISK", "UGX"})

@@ -8,7 +8,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlencode, urlsplit
 
@@ -16,7 +16,7 @@ from flask import current_app
 
 from mealquest.core.clock import utc_now
 from mealquest.core.crypto import derive_key, same, signature
-from mealquest.recovery.errors import LinkNotFound
+from mealquest.recovery.errors import LinkForged, LinkIncomplete, LinkNotFound
 from mealquest.recovery.gateway import https
 
 _MARK = 32  # hex digits of the signature
@@ -58,13 +58,17 @@ class PayLink:
     is_over: bool
 
 
-def link_for(merchant_id: str, invoice_id: str, mail_id: int = 0) -> str:
-    """The address of the payer's page of an invoice."""
-    return f"{_base()}/pay/{pay_token(merchant_id, invoice_id, mail_id)}"
+def link_for(
+    merchant_id: str, invoice_id: str, mail_id: int = 0, *, since: datetime | None = None
+) -> str:
+    """The address of the payer's page of an invoice. `since`: when the link's time began."""
+    return f"{_base()}/pay/{pay_token(merchant_id, invoice_id, mail_id, since=since)}"
 
 
-def pay_token(merchant_id: str, invoice_id: str, mail_id: int = 0) -> str:
-    return _token(Purpose.PAY, merchant_id, invoice_id, str(mail_id))
+def pay_token(
+    merchant_id: str, invoice_id: str, mail_id: int = 0, *, since: datetime | None = None
+) -> str:
+    return _token(Purpose.PAY, merchant_id, invoice_id, str(mail_id), since=since)
 
 
 def pay_link(token: str) -> PayLink:
@@ -73,9 +77,10 @@ def pay_link(token: str) -> PayLink:
     return PayLink(named.merchant_id, named.about[0], int(named.about[1]), named.is_over)
 
 
-def open_url(merchant_id: str, log_id: int) -> str:
+def open_url(merchant_id: str, log_id: int, *, since: datetime | None = None) -> str:
     """The address of the picture that tells when a mail is first opened."""
-    return f"{_base()}/api/track/open/{_token(Purpose.OPEN, merchant_id, str(log_id))}"
+    token = _token(Purpose.OPEN, merchant_id, str(log_id), since=since)
+    return f"{_base()}/api/track/open/{token}"
 
 
 def opened(token: str) -> tuple[str, int] | None:
@@ -87,24 +92,31 @@ def opened(token: str) -> tuple[str, int] | None:
     return None if named.is_over else (named.merchant_id, int(named.about[0]))
 
 
-def click_url(merchant_id: str, log_id: int, url: str) -> str:
+def click_url(merchant_id: str, log_id: int, url: str, *, since: datetime | None = None) -> str:
     """A link that notes the first time it is followed, and leads to `url`."""
-    token = _token(Purpose.CLICK, merchant_id, str(log_id), bound=url)
+    token = _token(Purpose.CLICK, merchant_id, str(log_id), bound=url, since=since)
     log_name, _, mark = token.rpartition(".")
     query = urlencode({"url": url, "logId": log_name, "sig": mark})
     return f"{_base()}/api/track/click?{query}"
 
 
-def clicked(log_name: str, mark: str, url: str) -> tuple[str, int] | None:
-    """Merchant and usage log of a followed link; None when it is not of ours, for this address,
-    or too old."""
-    if not is_safe(url):
-        return None
+def clicked(url: str, log_name: str, mark: str) -> tuple[str, int]:
+    """Merchant and usage log of a followed link.
+
+    Raises:
+        LinkIncomplete: a part of it is missing.
+        LinkForged: not of ours, not for this address, too old, or an address nobody may be sent to.
+    """
+    for name, value in (("url", url), ("logId", log_name), ("sig", mark)):
+        if not value:
+            raise LinkIncomplete(name)
     try:
         named = _named(Purpose.CLICK, f"{log_name}.{mark}", parts=1, bound=url)
     except LinkNotFound:
-        return None
-    return None if named.is_over else (named.merchant_id, int(named.about[0]))
+        raise LinkForged from None
+    if named.is_over or not is_safe(url):
+        raise LinkForged
+    return named.merchant_id, int(named.about[0])
 
 
 def leave_url(merchant_id: str, address_hash: str) -> str:
@@ -139,9 +151,15 @@ def origin_of(url: str | None) -> str | None:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _token(purpose: Purpose, merchant_id: str, *about: str, bound: str = "") -> str:
+def _token(
+    purpose: Purpose,
+    merchant_id: str,
+    *about: str,
+    bound: str = "",
+    since: datetime | None = None,
+) -> str:
     """`merchant.about….end.signature`; `bound` is signed with it and carried elsewhere."""
-    ends = int((utc_now() + LIVES[purpose]).timestamp())
+    ends = int(((since or utc_now()) + LIVES[purpose]).timestamp())
     said = ".".join([*map(_written, (merchant_id, *about)), str(ends)])
     return f"{said}.{_mark(purpose, said, bound)}"
 

@@ -18,7 +18,7 @@ from mealquest.core.errors import PaymentRequired, TooManyRequests
 from mealquest.core.messages import Message, MessageKind
 from mealquest.recovery import usage
 from mealquest.recovery.domain import BILLABLE, OF_MERCHANTS, Metric, Plan, TaskStatus
-from mealquest.recovery.models import ScheduledTask, UsageLog, UsageMonth
+from mealquest.recovery.models import DailyMetric, ScheduledTask, UsageLog, UsageMonth
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import MerchantAccount
 
@@ -86,7 +86,8 @@ def used(session: Session, merchant_id: str) -> Used:
         UsageMonth.merchant_id == merchant_id, UsageMonth.month == func.date(_MONTH)
     )
     limits = limits_of(tenancy.account_of(session, merchant_id))
-    return Used(max(session.scalar(month) or 0, _logged(session, merchant_id)), limits.mails)
+    logged = _logged(session, merchant_id, limits.mails)
+    return Used(max(session.scalar(month) or 0, logged), limits.mails)
 
 
 def check_month(session: Session, merchant_id: str) -> None:
@@ -118,7 +119,8 @@ def take_one(session: Session, merchant_id: str) -> bool:
     hears of it, once a month."""
     month, sent, was_told = _locked(session, merchant_id)
     account = tenancy.account_of(session, merchant_id)
-    now = Used(max(sent, _logged(session, merchant_id)), limits_of(account).mails)
+    limit = limits_of(account).mails
+    now = Used(max(sent, _logged(session, merchant_id, limit)), limit)
     if now.is_up:
         if not was_told:
             _tell(session, account, month, now)
@@ -156,16 +158,28 @@ def _set(session: Session, merchant_id: str, month: date, **values: object) -> N
     )
 
 
-def _logged(session: Session, merchant_id: str) -> int:
-    """Mails of this month as the logs have them, which operators may add to."""
-    total = session.scalar(
-        select(func.sum(UsageLog.amount)).where(
+def _logged(session: Session, merchant_id: str, limit: int) -> int:
+    """Mails of this month by the figures of its days, or by the logs, which operators may add to.
+
+    Logs are counted only until the limit is passed: what that costs depends on the plan, not on how
+    much is logged.
+    """
+    days = select(func.sum(DailyMetric.emails_sent)).where(
+        DailyMetric.merchant_id == merchant_id, DailyMetric.metric_date >= func.date(_MONTH)
+    )
+    newest = (
+        select(UsageLog.amount)
+        .where(
             UsageLog.merchant_id == merchant_id,
             UsageLog.metric_type == BILLABLE,
             UsageLog.created_at >= _MONTH,
         )
+        .order_by(UsageLog.created_at.desc())
+        .limit(limit + 1)
+        .subquery()
     )
-    return int(total or 0)
+    of_days, of_logs = session.scalar(days), session.scalar(select(func.sum(newest.c.amount)))
+    return max(int(of_days or 0), int(of_logs or 0))
 
 
 def _tell(session: Session, account: MerchantAccount, month: date, now: Used) -> None:

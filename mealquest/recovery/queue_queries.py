@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-BATCH = 20
+BATCH, LARGEST_BATCH = 20, 100
 MERCHANTS = 64  # that one claim looks at
 PROMOTED = 1000  # tasks that one look at the clock makes due
 
@@ -134,6 +134,30 @@ _PUT_BACK = text(
     """
 )
 
+_BEGIN = text(
+    """
+    UPDATE scheduled_tasks
+       SET claimed_at = now(), lease_until = now() + make_interval(secs => :lease)
+     WHERE merchant_id = :merchant AND id = :id AND status = 'running' AND claim_token = :token
+       AND lease_until >= now()
+    RETURNING id
+    """
+)
+
+_RELEASE = text(
+    """
+    UPDATE scheduled_tasks AS t
+       SET status = 'pending', is_due = true, attempts = t.attempts - 1, claimed_at = NULL,
+           claimed_by = NULL, claim_token = NULL, lease_until = NULL
+      FROM (SELECT unnest(CAST(:merchants AS text[])) AS merchant_id,
+                   unnest(CAST(:ids AS bigint[])) AS id,
+                   unnest(CAST(:tokens AS text[])) AS token) AS mine
+     WHERE t.merchant_id = mine.merchant_id AND t.id = mine.id
+       AND t.status = 'running' AND t.claim_token = mine.token
+    """
+)
+
+# Lost: its lease ran out, or it was begun so long ago that whoever renews its lease must hang.
 _RESCUE = text(
     """
     UPDATE scheduled_tasks AS t
@@ -142,7 +166,9 @@ _RESCUE = text(
            completed_at = CASE WHEN t.attempts >= :most THEN now() END,
            is_due = t.attempts < :most, run_at = now(), lease_until = NULL, claim_token = NULL
       FROM (SELECT merchant_id, id FROM scheduled_tasks
-             WHERE status = 'running' AND lease_until < now()
+             WHERE status = 'running'
+               AND (lease_until < now()
+                    OR coalesce(claimed_at, run_at) < now() - make_interval(secs => :longest))
              LIMIT 1000 FOR UPDATE SKIP LOCKED) AS lost
      WHERE t.merchant_id = lost.merchant_id AND t.id = lost.id
     """
@@ -203,8 +229,19 @@ def put_back(session: Session, task: Task, error: str, wait_s: float, *, planned
     return session.execute(_PUT_BACK, _key(task) | values).first() is not None
 
 
-def rescue(session: Session, most_attempts: int) -> int:
-    return _count(session, _RESCUE, {"most": most_attempts})
+def begin(session: Session, task: Task, lease_s: float) -> bool:
+    """Note that work on it starts now. False: the worker has lost it."""
+    return session.execute(_BEGIN, _key(task) | {"lease": lease_s}).first() is not None
+
+
+def release(session: Session, tasks: Sequence[Task]) -> int:
+    """Give back what was claimed and not begun; it counts no attempt."""
+    return _count(session, _RELEASE, _named(tasks))
+
+
+def rescue(session: Session, most_attempts: int, longest_s: float) -> int:
+    """Back among the pending, or parked after `most_attempts`, what its worker has lost."""
+    return _count(session, _RESCUE, {"most": most_attempts, "longest": longest_s})
 
 
 def is_mine(session: Session, task: Task) -> bool:

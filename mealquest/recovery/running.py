@@ -4,23 +4,20 @@ A processor opens no transaction around what it asks foreign systems. What it wa
 effects, the task's end and its successor are one transaction, which the claim's token guards.
 """
 
-import os
 import random
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.orm import Session
 
-from mealquest.core.db import platform_transaction, transaction
+from mealquest.core.db import transaction
 from mealquest.recovery import queue_queries as queue
 from mealquest.recovery import tasks
 from mealquest.recovery.domain import TaskStatus, TaskType
-from mealquest.recovery.queue_queries import Task
-from mealquest.recovery.tasks import NewTask
+from mealquest.recovery.queue_queries import Task as Task
+from mealquest.recovery.tasks import NewTask as NewTask
 
-LEASE_S = 60.0
 BACKOFF_S = (60, 300, 1800, 7200, 21_600)  # after the first, second … failed attempt
 MOST_ATTEMPTS = len(BACKOFF_S) + 1
 ERROR_LENGTH = 500
@@ -30,11 +27,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """It is done, or has become pointless: `outcome` says which."""
+    """It is done, or has become pointless: `outcome` says which.
+
+    `locks` takes rows that have to be locked before the task's own, as others do.
+    """
 
     outcome: str = "done"
     effects: Callable[[Session], None] | None = None
     next: NewTask | None = None
+    locks: Callable[[Session], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +73,11 @@ def processor(task_type: TaskType) -> Callable[[Processor], Processor]:
     return named
 
 
-def worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def work(*, most: int = queue.BATCH, after: str = "") -> tuple[int, str]:
-    """Claim one batch and run it. Returns its size and the merchant the next claim goes on from."""
-    batch = tasks.claim(worker_name(), after=after, most=most, lease_s=LEASE_S)
-    for number, one in enumerate(batch):
-        if number:
-            _keep(batch[number:])
-        run(one)
-    return len(batch), max((one.merchant_id for one in batch), default="")
-
-
-def run(one: Task) -> None:
-    """Do one claimed task, and write what became of it unless it was lost meanwhile."""
-    if not still_mine(one):
-        log.info("task lost before it began", task_id=one.id, merchant_id=one.merchant_id)
-        return
-    if not settle(one, _outcome(one)):
-        log.warning("task lost while it ran", task_id=one.id, merchant_id=one.merchant_id)
-
-
 def settle(one: Task, outcome: Outcome) -> bool:
     """Write the end of a task with its effects, in one transaction. False: it was lost."""
     with transaction(one.merchant_id) as session:
+        if isinstance(outcome, Done) and outcome.locks:
+            outcome.locks(session)
         if not _write(session, one, outcome):
             return False
         if outcome.effects:
@@ -120,7 +100,8 @@ def backoff_s(attempts: int) -> float | None:
     return BACKOFF_S[attempts - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load only
 
 
-def _outcome(one: Task) -> Outcome:
+def outcome_of(one: Task) -> Outcome:
+    """What its processor says of a task; an exception is a failure that may pass."""
     try:
         process = PROCESSORS[TaskType(one.type)]
     except (KeyError, ValueError):
@@ -141,15 +122,3 @@ def _write(session: Session, one: Task, outcome: Outcome) -> bool:
     if wait_s is None or (not outcome.planned and one.attempts >= MOST_ATTEMPTS):
         return queue.end(session, one, TaskStatus.FAILED, None, outcome.why[:ERROR_LENGTH])
     return queue.put_back(session, one, outcome.why, wait_s, planned=outcome.planned)
-
-
-def _keep(batch: list[Task]) -> None:
-    """Renew the leases of what is still to be done of a batch."""
-    with platform_transaction("a batch holds tasks of several merchants") as session:
-        queue.renew(session, batch, LEASE_S)
-
-
-def rescue() -> int:
-    """Take tasks from workers that died or hang; a rescue counts as an attempt."""
-    with platform_transaction("lost tasks of every merchant") as session:
-        return queue.rescue(session, MOST_ATTEMPTS)

@@ -1,10 +1,12 @@
 """Tasks: written with the effect that asks for them, claimed in fair turns, ended once."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, text, update
+from sqlalchemy import ColumnElement, DateTime, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -15,8 +17,12 @@ from mealquest.recovery.models import ScheduledTask
 from mealquest.recovery.queue_queries import Task
 
 BELL = "recovery"
+LOOK_EVERY_S = 1.0
 # Written out: a prepared statement with parameters would not be seen to match the index.
 _LIVE_WITH_A_KEY = text("status IN ('pending', 'running') AND dedupe_key IS NOT NULL")
+
+
+_next_look = 0.0  # of this process at the clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +78,11 @@ def enqueue(
     return written
 
 
+def ring(session: Session) -> None:
+    """Have due tasks looked for once this transaction is committed."""
+    after_commit_ring(session, BELL)
+
+
 def add(session: Session, task: NewTask) -> int | None:
     return enqueue(
         session,
@@ -87,8 +98,22 @@ def add(session: Session, task: NewTask) -> int | None:
 
 def _due_at(run_at: datetime | None, delay_s: float | None) -> ColumnElement[Any]:
     if run_at is not None:
-        return func.greatest(run_at, func.now())
+        return literal(run_at, DateTime(timezone=True))
     return func.now() + timedelta(seconds=delay_s or 0.0)
+
+
+def lock_of_invoices(session: Session, merchant_id: str, invoice_ids: Sequence[str]) -> None:
+    """Lock the live tasks of invoices before their cases: in the order of who ends a task."""
+    session.execute(
+        select(ScheduledTask.id)
+        .where(
+            ScheduledTask.merchant_id == merchant_id,
+            ScheduledTask.invoice_id.in_(invoice_ids),
+            ScheduledTask.status.in_(LIVE),
+        )
+        .order_by(ScheduledTask.id)
+        .with_for_update()
+    )
 
 
 def end_of_invoice(
@@ -136,16 +161,33 @@ def _end_live(
     return len(ended.all())
 
 
-def claim(worker: str, *, after: str = "", most: int = queue.BATCH, lease_s: float) -> list[Task]:
-    """Due tasks for this worker, in turn between merchants; starts again at the first merchant
-    when none comes after `after`."""
+def claim(
+    worker: str, *, after: str = "", most: int = queue.BATCH, lease_s: float
+) -> tuple[list[Task], str]:
+    """Due tasks for this worker, in turn between merchants, and where the next claim goes on.
+
+    Starts again at the first merchant when none comes after `after`. What became due is looked for
+    at least once a second, so that a queue which is never empty holds nobody's deadline up.
+    """
     with platform_transaction("a worker serves every merchant") as session:
+        if _looks_at_the_clock():
+            queue.promote(session)
         found = queue.claim(session, worker, after, most, lease_s)
+        last = found
         if len(found) < most:
             queue.promote(session)
-            rest = most - len(found)
-            found += queue.claim(session, worker, "", rest, lease_s)
-    return found
+            last = queue.claim(session, worker, "", most - len(found), lease_s)
+            found = found + last
+    return found, max((one.merchant_id for one in last or found), default="")
+
+
+def _looks_at_the_clock() -> bool:
+    global _next_look
+    now = time.monotonic()
+    if now < _next_look:
+        return False
+    _next_look = now + LOOK_EVERY_S
+    return True
 
 
 def has_due() -> bool:

@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
+from mealquest.core.db import last_of_all
 from mealquest.recovery.domain import BILLABLE, Metric, ReportStatus, new_number
 from mealquest.recovery.models import DailyMetric, UsageLog
 
@@ -22,9 +22,11 @@ def log(
     amount: int = 1,
     *,
     task_id: int | None = None,
+    number: int | None = None,
 ) -> int:
-    """Note what happened; a dunning mail counts among its day's mails. Returns the log's id."""
-    number = new_number()
+    """Note what happened; a dunning mail counts among its day's mails. Returns the log's id, which
+    is `number` where that was taken beforehand."""
+    number = number or new_number()
     session.execute(
         insert(UsageLog).values(
             merchant_id=merchant_id,
@@ -48,16 +50,14 @@ def add_to_day(
     Written right before the commit, day after day: everybody adds to the same few rows, which are
     locked so for a moment only, and by all in one order.
     """
-    if _DAYS not in session.info:
-        session.info[_DAYS] = {}
-        listen(session, "before_commit", _write_days, once=True)
-    of_day = session.info[_DAYS].setdefault((merchant_id, day or date.max), {})
+    last_of_all(session, _write_days)
+    of_day = session.info.setdefault(_DAYS, {}).setdefault((merchant_id, day or date.max), {})
     for name, amount in figures.items():
         of_day[name] = of_day.get(name, 0) + amount
 
 
 def _write_days(session: Session) -> None:
-    days: dict[tuple[str, date], dict[str, int]] = session.info.pop(_DAYS)
+    days: dict[tuple[str, date], dict[str, int]] = session.info.pop(_DAYS, {})
     columns = DailyMetric.__table__.c
     for (merchant_id, day), figures in sorted(days.items()):
         on = TODAY if day == date.max else day

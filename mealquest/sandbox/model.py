@@ -50,7 +50,7 @@ ENGLISH = Words(
     " {title}: {key} is {value}.",
     "I have no figures of your shop yet.",
     "From your figures: ",
-    "{title}: most in {key}, {value}",
+    "{title}: {figures}",
     " Ask me to create a campaign to get a draft.",
 )
 CHINESE = Words(
@@ -60,7 +60,7 @@ CHINESE = Words(
     "{title}:{key} 为 {value}。",
     "目前还没有您门店的数据。",
     "根据您的数据:",
-    "{title}:最高的是 {key},{value}",
+    "{title}:{figures}",
     "。需要草稿时,请让我创建一个活动。",
 )
 
@@ -175,25 +175,28 @@ def _telling(facts: list[Json]) -> list[Json]:
 def _talk(document: Json, words: Words) -> str:
     lines = []
     for fact in _list(document.get("facts"))[:SHOWN]:
-        found = _highest(fact)
-        if found:
-            key, value = found
-            lines.append(words.best.format(title=_title(fact), key=_label(key), value=value))
+        told = ", ".join(f"{_label(key)} {value}" for key, value in _numbers(fact).items())
+        if told:
+            lines.append(words.best.format(title=_title(fact), figures=told))
     told = words.figures + "; ".join(lines) if lines else words.nothing.rstrip(".。")
     return told + ("." if words is ENGLISH else "") + words.how
 
 
 def _highest(fact: Json) -> tuple[str, int | float] | None:
-    figures = fact.get("figures")
-    numbers = {
-        key: value
-        for key, value in (figures.items() if isinstance(figures, dict) else ())
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
+    numbers = _numbers(fact)
     if not numbers:
         return None
     key = max(numbers, key=lambda name: numbers[name])
     return key, numbers[key]
+
+
+def _numbers(fact: Json) -> dict[str, int | float]:
+    figures = fact.get("figures")
+    return {
+        key: value
+        for key, value in (figures.items() if isinstance(figures, dict) else ())
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _title(fact: Json) -> str:

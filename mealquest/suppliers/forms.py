@@ -127,6 +127,7 @@ class DeskForm(Input):
 
     partner_id: OptionalText = None
     order_id: OptionalText = None
+    min_spend: OptionalText = None
     user_id: OptionalText = None
     query: OptionalText = None
 

@@ -87,6 +87,7 @@ def desk(call: Call, form: DeskForm) -> DeskView | Reply:
         "suppliers.desk.page",
         partnerId=form.partner_id,
         orderId=form.order_id,
+        minSpend=form.min_spend,
         userId=who.found[0].uid,
     )
     return Reply(view, see_other=named)

@@ -42,14 +42,19 @@ class Scope(Enum):
     QUERY = "query"  # ?merchantId or the token's; a different one is refused
     BODY = "body"  # the token's, else the body's; a different one in the body is ignored
     PINNED = "pinned"  # as BODY, for routes that money moves through
+    NAMED = "named"  # the token's; another is not found. An operator names one, or none for all
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """How a message proves who sent it: `prove` raises Unauthenticated for body and header."""
+    """How a message proves who sent it: `prove` raises Unauthenticated for body and header.
+
+    `is_first`: nothing looks into the body before; the handler reads it by itself.
+    """
 
     header: str
     prove: Callable[[bytes, str], None]
+    is_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,7 @@ class Endpoint:
         by_link: its address is the whole credential, so a form there needs no token of a session:
             who cannot know the address cannot forge the form, and mail programs have no session.
         for_monitors: answers with nothing else working: no credential is read, nothing counted.
+        sign_in: the page that somebody who is not signed in is sent to.
     """
 
     feature: str
@@ -130,6 +136,7 @@ class Endpoint:
     signed: Signature | None = None
     by_link: bool = False
     for_monitors: bool = False
+    sign_in: str = "identity.sign_in_page"
     status: int = 200
     also: tuple[int, ...] = ()
     media: str = "text/html"

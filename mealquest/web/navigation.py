@@ -17,6 +17,7 @@ class NavigationGroup(StrEnum):
     DAILY = "daily"  # first and without a heading: on a phone these are the bar below
     MONEY = "money"
     OFFERS = "offers"
+    RECOVERY = "recovery"
     SHOP = "shop"
 
 
@@ -24,6 +25,7 @@ GROUP_LABELS = {
     NavigationGroup.DAILY: "",
     NavigationGroup.MONEY: lazy_gettext("Money"),
     NavigationGroup.OFFERS: lazy_gettext("Offers"),
+    NavigationGroup.RECOVERY: lazy_gettext("Recovery"),
     NavigationGroup.SHOP: lazy_gettext("Shop"),
 }
 
@@ -48,7 +50,7 @@ class NavigationSection:
     entries: tuple[NavigationEntry, ...]
 
 
-DAILY, MONEY, OFFERS, SHOP = NavigationGroup
+DAILY, MONEY, OFFERS, RECOVERY, SHOP = NavigationGroup
 NAVIGATION = (  # in each group in this order
     NavigationEntry(lazy_gettext("Home"), "home", "payments.home.page", MERCHANT, "g h", DAILY),
     NavigationEntry(
@@ -110,6 +112,34 @@ NAVIGATION = (  # in each group in this order
     ),
     NavigationEntry(lazy_gettext("Staff"), "user", "staff.staff.page", MANAGEMENT, "g s", SHOP),
     NavigationEntry(lazy_gettext("Audit"), "history", "audit.audit.page", MERCHANT, "g a", SHOP),
+    NavigationEntry(
+        lazy_gettext("Recovered money"),
+        "receipt-refund",
+        "recovery.overview.page",
+        MANAGEMENT,
+        "g d",
+        RECOVERY,
+    ),
+    NavigationEntry(
+        lazy_gettext("Unpaid invoices"),
+        "credit-card",
+        "recovery_cases.cases.page",
+        MANAGEMENT,
+        "g n",
+        RECOVERY,
+    ),
+    NavigationEntry(
+        lazy_gettext("Reminders"),
+        "mail",
+        "sequence.page.page",
+        MANAGEMENT,
+        "g q",
+        RECOVERY,
+        also=("suppressions.suppressions_list.page",),
+    ),
+    NavigationEntry(
+        lazy_gettext("Tasks"), "clock", "tasks.tasks.page", MANAGEMENT, "g j", RECOVERY
+    ),
     NavigationEntry(
         lazy_gettext("Settings"), "settings", "tenancy.settings.page", MERCHANT, "g e", SHOP
     ),

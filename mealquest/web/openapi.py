@@ -137,7 +137,8 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.mutates:
         return parameters
     query = _query(endpoint.input, {to_camel(name) for name in in_path})
-    if endpoint.scope is Scope.QUERY and all(named["name"] != "merchantId" for named in query):
+    named_in_query = endpoint.scope in {Scope.QUERY, Scope.NAMED}
+    if named_in_query and all(named["name"] != "merchantId" for named in query):
         parameters.append({"name": "merchantId", "in": "query", "schema": text})
     return parameters + query
 

@@ -18,6 +18,7 @@ from mealquest.core.errors import (
     AppError,
     Forbidden,
     Invalid,
+    NotFound,
     PolicyBlocked,
     TooLarge,
     TooManyRequests,
@@ -31,7 +32,7 @@ from mealquest.tenancy.service import TenantPolicy
 from mealquest.web import credentials, drafts, inputs, problems, respond
 from mealquest.web.credentials import Credential
 from mealquest.web.formstate import FormState
-from mealquest.web.frame import Call, Endpoint, Face, Reply, Scope
+from mealquest.web.frame import Call, Endpoint, Face, Reply, Scope, Signature
 from mealquest.web.policy import QuotaExceeded, pass_gate
 from mealquest.web.security import require_csrf
 from mealquest.web.throttle import Throttles
@@ -80,15 +81,12 @@ def _admit(endpoint: Endpoint, face: Face, known: Known) -> tuple[Call, Input]:
     if _needs_csrf(endpoint, face, credential, known.principal):
         require_csrf()
     _require_role(endpoint, known.principal)
-    if endpoint.signed:
-        inputs.allow_longer()
-    known.values = values = inputs.raw(known.path)
+    known.values = values = _values(endpoint, known)
     if endpoint.own_user and known.principal.role is Role.CUSTOMER:
         values["userId"] = known.principal.subject
     merchant_id = _merchant(endpoint, known.principal, values)
-    if endpoint.signed:
-        sent = request.headers.get(endpoint.signed.header, "")
-        endpoint.signed.prove(inputs.body(), sent)
+    if endpoint.signed and not endpoint.signed.is_first:
+        _prove(endpoint.signed)
     if endpoint.gate and known.policy:
         pass_gate(known.policy, endpoint.gate, merchant_id, _throttles())
     sent_key = _sent_key(endpoint, values) if endpoint.idempotent else None
@@ -104,6 +102,8 @@ def _handle(endpoint: Endpoint, call: Call, form: Input) -> Any:
 
 
 def _credential(endpoint: Endpoint) -> Credential | None:
+    if endpoint.roles == frozenset({Role.OPERATOR}) and endpoint.presented is None:
+        _require_operators()
     if endpoint.for_monitors or endpoint.signed:
         return None
     try:
@@ -117,6 +117,13 @@ def _credential(endpoint: Endpoint) -> Credential | None:
     if credential:
         _count(credential)
     return credential
+
+
+def _require_operators() -> None:
+    """Forbidden in production without an operators' key: there is nobody who could be one."""
+    settings = current_app.config["SETTINGS"]
+    if not (settings.admin_api_key or settings.is_development):
+        raise Forbidden("operator access is not configured", code="OPERATOR_KEY_UNSET")
 
 
 def _count(credential: Credential) -> None:
@@ -159,10 +166,25 @@ def _require_role(endpoint: Endpoint, principal: Principal) -> None:
         raise Forbidden("permission denied")
 
 
+def _values(endpoint: Endpoint, known: Known) -> dict[str, Any]:
+    if endpoint.signed:
+        inputs.allow_longer()
+        if endpoint.signed.is_first:
+            _prove(endpoint.signed)
+            return dict(known.path)
+    return inputs.raw(known.path)
+
+
+def _prove(signed: Signature) -> None:
+    signed.prove(inputs.body(), request.headers.get(signed.header, ""))
+
+
 def _merchant(endpoint: Endpoint, principal: Principal, values: dict[str, Any]) -> str:
     """The merchant this request is about; see `Scope` for the three rules."""
     if endpoint.scope is Scope.NONE:
         return principal.merchant_id or ""
+    if endpoint.scope is Scope.NAMED:
+        return _named(principal, request.args.get("merchantId") or values.get("merchantId"))
     named = values.get("merchantId")
     if endpoint.scope is Scope.QUERY:
         named = request.args.get("merchantId") or None
@@ -172,6 +194,17 @@ def _merchant(endpoint: Endpoint, principal: Principal, values: dict[str, Any]) 
     if not isinstance(merchant_id, str) or not merchant_id:
         raise Invalid("merchantId is required")
     return tenancy.require_merchant_id(merchant_id)
+
+
+def _named(principal: Principal, named: Any) -> str:
+    """The caller's merchant; what an operator names, where nothing stands for every merchant."""
+    if named and not isinstance(named, str):
+        raise Invalid("merchantId must be text")
+    if principal.merchant_id:
+        if named and named != principal.merchant_id:
+            raise NotFound("merchant not found", code="MERCHANT_NOT_FOUND")
+        return principal.merchant_id
+    return tenancy.require_merchant_id(named) if named else ""
 
 
 def _sent_key(endpoint: Endpoint, values: dict[str, Any]) -> str | None:
@@ -205,7 +238,8 @@ def _refuse(endpoint: Endpoint, face: Face, known: Known, error: AppError) -> Re
             return _form_again(endpoint, known, error)
         except Exception as failure:  # noqa: BLE001 - what went wrong first is what is told
             problems.as_app_error(failure)
-    return respond.problem(error, face, _come_back(endpoint, face, known, error))
+    come_back = _come_back(endpoint, face, known, error)
+    return respond.problem(error, face, come_back, endpoint.sign_in)
 
 
 def _come_back(endpoint: Endpoint, face: Face, known: Known, error: AppError) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
-NOTHING = ""  # the heading of the page says it already
+from mealquest.web.recovery_refusals import NOTHING, RECOVERY
 
 MESSAGES: dict[str, Any] = {
     # signing in
@@ -288,4 +288,5 @@ MESSAGES: dict[str, Any] = {
     "Request body too large": NOTHING,
     "Invalid JSON body": NOTHING,
     "the body is incomplete": NOTHING,
+    **RECOVERY,
 }

@@ -51,8 +51,11 @@ def answer(endpoint: Endpoint, call: Call, result: View | Reply | Response) -> R
     return _page(endpoint, call, reply)
 
 
-def problem(error: AppError, face: Face, come_back: str = "") -> Response:
-    """An error that no form is shown for; `come_back`: the page to be on after a sign-in."""
+def problem(
+    error: AppError, face: Face, come_back: str = "", sign_in: str = "identity.sign_in_page"
+) -> Response:
+    """An error that no form is shown for; `come_back`: the page to be on after a sign-in, which
+    the endpoint `sign_in` asks for."""
     status = problems.status_of(error)
     if status >= 500:
         g.principal = None  # the page shows nobody's name, so that it needs no database
@@ -60,7 +63,7 @@ def problem(error: AppError, face: Face, come_back: str = "") -> Response:
         response = make_response(json.dumps(problems.as_json(error)), status)
         response.mimetype = "application/problem+json"
     elif isinstance(error, Unauthenticated):
-        response = _to_sign_in(come_back)
+        response = _to_sign_in(come_back, sign_in)
     elif from_htmx():
         page = render_template("web/_problem.html", problem=_in_page_words(error))
         response = make_response(page, status)
@@ -144,13 +147,13 @@ def _onward(endpoint: Endpoint, reply: Reply, target: str) -> Response:
     return make_response(redirect(target, code=303))
 
 
-def _to_sign_in(come_back: str) -> Response:
+def _to_sign_in(come_back: str, sign_in: str) -> Response:
     """An expired session leads to the sign-in page, never to a sign-in form inside a fragment.
 
     A part of a page that is asked for again leaves the page alone: its script either shows what is
     answered, or goes on to the address in the header when nothing was typed there.
     """
-    target = current_app.url_for("identity.sign_in_page.page", next=come_back or _here() or None)
+    target = current_app.url_for(f"{sign_in}.page", next=come_back or _here() or None)
     if not from_htmx():
         return make_response(redirect(target, code=303))
     if request.method != "GET":

@@ -20,6 +20,8 @@ FIELD_MESSAGES: dict[str, Any] = {
     ),
     "must not be negative": lazy_gettext("Enter zero or more."),
     "must have at most 2 decimals": lazy_gettext("Use at most two decimals."),
+    "must be a number of days": lazy_gettext("Enter a number of days, such as 3 or 0.5."),
+    "must be at most 30 days": lazy_gettext("Enter at most 30 days."),
     "must be a whole number": lazy_gettext("Enter a whole number."),
     "must be a number": lazy_gettext("Enter a number, such as 0.88."),
     "must be at least 0.5 and below 1": lazy_gettext("Enter a share from 0.5 to 0.99."),
@@ -62,6 +64,10 @@ PATTERNS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (
         re.compile(r"an amount in \w+ has at most \d decimals"),
         lazy_gettext("The currency does not have that many decimals."),
+    ),
+    (
+        re.compile(r"\w+ must be between \d+ and \d+"),
+        lazy_gettext("This is outside of what is possible."),
     ),
     (
         re.compile(r"\w+ quota exceeded for merchant .+"),

@@ -261,6 +261,15 @@
     setTimeout(() => { label.textContent = button.dataset.was; delete button.dataset.was; }, 2000);
   }
 
+  // --- What was typed into another form of the page goes along with a search ---------------------------------------------
+  document.addEventListener("submit", (event) => {
+    const other = event.target.dataset.carry && byId(event.target.dataset.carry);
+    if (!other) return;
+    event.target.querySelectorAll("input[type=hidden]").forEach((kept) => {
+      if (other.elements[kept.name]) kept.value = other.elements[kept.name].value;
+    });
+  });
+
   // --- Tables wider than their place can be scrolled with the keyboard too ------------------------------------------------
   function markScrollers() {
     document.querySelectorAll(".mq-table-wrap").forEach((wrap) => {

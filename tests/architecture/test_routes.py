@@ -7,11 +7,15 @@ ENDPOINTS = [endpoint for feature in FEATURES for endpoint in feature.endpoints]
 
 # Open to people who are not signed in, each for a reason.
 ANONYMOUS = {
+    "board.sign_in",
+    "board.sign_in_page",
+    "connect.come_back",
     "identity.request_code",
     "identity.sign_in",
     "identity.sign_in_page",
     "identity.code_page",
     "identity.merchant_page",
+    "merchants.change",
     "onboarding.onboard",
     "ops.docs",
     "ops.front",
@@ -20,6 +24,12 @@ ANONYMOUS = {
     "ops.openapi_document",
     "ops.outbox",
     "ops.ready",
+    "payer.clicked",
+    "payer.go_on",
+    "payer.leave",
+    "payer.leaving",
+    "payer.opened",
+    "payer.pay",
     "payments.callback",
     "receipts.shared",
     "sandbox.asked",
@@ -30,6 +40,8 @@ ANONYMOUS = {
     "social.wechat",
     "tenancy.catalog",
     "tenancy.exists",
+    "webhooks.stripe",
+    "webhooks.stripe_plainly",
 }
 
 
@@ -54,7 +66,8 @@ def test_urls_are_under_their_roofs() -> None:
     for endpoint in ENDPOINTS:
         if endpoint.page:
             # /r/: a receipt by its link, short enough to be read from a picture
-            allowed = ("/console/", "/dev/", "/api/docs", "/r/")
+            # /pay/, /unsubscribe/: what a payer opens from a mail
+            allowed = ("/console/", "/dev/", "/api/docs", "/r/", "/pay/", "/unsubscribe/", "/ops/")
             assert endpoint.page.startswith(allowed) or endpoint.page == "/", endpoint.page
         if endpoint.api and endpoint.api not in {"/health", "/metrics", "/ws"}:
             assert endpoint.api.startswith("/api/"), endpoint.api

@@ -11,7 +11,10 @@ MAPPERS = sorted(models.Base.registry.mappers, key=lambda mapper: mapper.local_t
 TENANT = [m.local_table for m in MAPPERS if m.class_.table_kind is TableKind.TENANT]
 SCOPED_CONTROL = {"merchants", "staff_phones"}
 # Read across merchants, by the clock: what becomes due (docs/decisions/0026).
-BY_TIME = {"ix_scheduled_tasks_run_at"}
+BY_TIME = {
+    "ix_scheduled_tasks_completed_at_merchant_id_id",
+    "ix_scheduled_tasks_run_at",
+}
 APPEND_ONLY = {
     "audit_log",
     "audit_seals",

@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from tests.browser import links
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.shops import new_phone
 from tests.browser.walk import CUSTOMER, inside, of_applicants, outside
@@ -96,6 +97,8 @@ def examples(product) -> dict[str, str]:
         "staff_id": "staff_clerk",
         "merchant_id": MERCHANT,
         "token": link.rpartition("/")[2],
+        "pay_token": links.pay_token("in_example"),
+        "leave_token": links.leave_token(),
     }
 
 

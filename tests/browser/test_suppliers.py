@@ -31,3 +31,19 @@ def test_a_clerk_verifies_an_order_on_a_phone_without_script(open_page, shop):
     page.locator("main").get_by_role("link", name="ext-7").click()
     expect(page.locator("main")).to_contain_text("Used up")
     expect(page.locator("main")).to_contain_text("Not granted")
+
+
+def test_an_order_that_was_typed_first_is_still_there_after_the_search_for_a_customer(
+    open_page, shop
+):
+    shop._post("/api/suppliers/partners", {"partnerId": "corner_coffee", "name": "Corner Coffee"})
+    shop.add_customer("Anna")
+    page = open_page(phone=shop.phone)
+    page.goto("/console/suppliers")
+    page.get_by_label("Order number").fill("ext-7")
+    page.get_by_label("It has to be at least").fill("20")
+    page.get_by_role("searchbox").fill("Anna")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.locator("#shown-by")).to_contain_text("Somebody else, or nobody")
+    expect(page.get_by_label("Order number")).to_have_value("ext-7")
+    expect(page.get_by_label("It has to be at least")).to_have_value("20")

@@ -22,6 +22,8 @@ RETRY_AFTER_S = 30
 class Behaviour(StrEnum):
     TAKES = "takes"  # 200 with the mail's id
     BROKEN = "broken"  # 500
+    BUSY_KEY = "busy_key"  # 409: a request with this key is still running
+    NO_KEY = "no_key"  # 403: the API key is not known
     BUSY = "busy"  # 429 with Retry-After
     BUSY_UNTIL = "busy_until"  # 429 with a Retry-After that is a date
     REFUSES = "refuses"  # 422: it will never take this mail
@@ -35,6 +37,8 @@ class Behaviour(StrEnum):
 SILENT = {Behaviour.DROPS, Behaviour.HANGS}
 NOT_TAKEN = {
     Behaviour.BROKEN: (500, {}),
+    Behaviour.BUSY_KEY: (409, {}),
+    Behaviour.NO_KEY: (403, {}),
     Behaviour.BUSY: (429, {"Retry-After": str(RETRY_AFTER_S)}),
     Behaviour.BUSY_UNTIL: (429, {"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"}),
     Behaviour.REFUSES: (422, {}),
@@ -82,8 +86,9 @@ class MailEdge(FakeServer):
     def will(self, *behaviours: Behaviour) -> None:
         self.coming.extend(behaviours)
 
-    def take(self, asked: Asked) -> None:
-        self._taken.setdefault(asked.key, asked)
+    def take(self, asked: Asked) -> bool:
+        """False: the key stands for another mail."""
+        return self._taken.setdefault(asked.key, asked).body == asked.body
 
 
 def _handler_of(edge: MailEdge) -> type[Handler]:
@@ -98,7 +103,9 @@ def _handler_of(edge: MailEdge) -> type[Handler]:
             if behaviour in NOT_TAKEN:
                 self.answer(*NOT_TAKEN[behaviour], b'{"name":"error","message":"no"}')
                 return
-            edge.take(asked)
+            if not edge.take(asked):
+                self.answer(409, {}, b'{"name":"invalid_idempotent_request","message":"no"}')
+                return
             if behaviour is Behaviour.HANGS:
                 edge.closing.wait(30)
             if behaviour in SILENT:
@@ -110,6 +117,8 @@ def _handler_of(edge: MailEdge) -> type[Handler]:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
+            kind = "text/html" if body.startswith(b"<") else "application/json"
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -16,8 +16,9 @@ class Behaviour(StrEnum):
     ANSWERS = "answers"
     BUSY = "busy"  # 429
     BROKEN = "broken"  # 500, with a page for people
+    AWAY = "away"  # 503
     REFUSES = "refuses"  # 401, with the key it was sent
-    REDIRECTS = "redirects"  # 302, which is no answer
+    REDIRECTS = "redirects"  # 307 to itself, which is no answer
     RESETS = "resets"  # resets the connection without an answer
     HALF = "half"  # promises more than it sends, and closes
     NO_JSON = "no json"  # a completion whose words are no JSON
@@ -85,8 +86,9 @@ class ModelServer(FakeServer):
 _BAD_DAYS = {
     Behaviour.BUSY: (429, b'{"error": {"message": "slow down"}}'),
     Behaviour.BROKEN: (500, b"<h1>Oops</h1>"),
+    Behaviour.AWAY: (503, b""),
     Behaviour.REFUSES: (401, b'{"error": {"message": "bad key secret-key"}}'),
-    Behaviour.REDIRECTS: (302, b""),
+    Behaviour.REDIRECTS: (307, b""),
     Behaviour.GARBAGE: (200, b"\xff<html>"),
     Behaviour.OTHER_SHAPE: (200, b'{"choices": [{"text": "{}"}]}'),
     Behaviour.FLOODS: (200, b" " * 400_000 + b"{}"),
@@ -163,6 +165,8 @@ def _handler_of(server: ModelServer) -> type[Handler]:
 
         def _send(self, status: int, body: bytes, promised: int = 0) -> None:
             self.send_response(status)
+            if status == 307:
+                self.send_header("Location", f"{server.root}{self.path}")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(promised or len(body)))
             self.end_headers()

@@ -70,7 +70,7 @@ def test_small_talk_is_about_the_figures_it_got_and_says_who_talks() -> None:
     found = answer("how was it?", facts=[FACT.as_sent()])
     assert found["mode"] == "CHAT_REPLY"
     assert found["assistantMessage"].startswith("[Sandbox model]")
-    assert "evening with 1311.5" in found["assistantMessage"]
+    assert "Sales by hour of day: noon 420, evening 1311.5." in found["assistantMessage"]
     assert answer("你好")["assistantMessage"].startswith("【沙盒模型】")
     assert "proposal" not in answer("do not create anything yet")
 

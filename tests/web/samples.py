@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from flask import current_app
 from flask_babel import force_locale
+from rq.job import JobStatus
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -28,6 +31,9 @@ from mealquest.payments import gateway
 from mealquest.payments import service as payments
 from mealquest.payments.forms import VerifyForm
 from mealquest.privacy import service as privacy
+from mealquest.recovery import payer_links, suppressions
+from mealquest.recovery.domain import TaskStatus
+from mealquest.recovery.suppressions import Why
 from mealquest.strategy import service as strategy
 from mealquest.strategy.catalogue import LIBRARY
 from mealquest.strategy.domain import content_hash
@@ -35,17 +41,22 @@ from mealquest.strategy.forms import MessageForm, PlanForm, ProposalsForm
 from mealquest.strategy.models import ProposalRow
 from mealquest.suppliers import service as suppliers
 from mealquest.suppliers.forms import ImportForm, OrdersForm, PartnerForm
+from mealquest.tenancy import service as tenancy
 from mealquest.wallet import service as wallet
 from mealquest.wallet.forms import TopUpRuleForm
 from mealquest.web.frame import Endpoint, Face
 from tests.factories.customers import make_customer
 from tests.factories.http import Client, applicant_token, bearer
+from tests.factories.recovery import make_case, make_task
 from tests.factories.refunds import make_receivable
 from tests.factories.requests import keyed
+from tests.fakes.stripe import SECRET, sign
 from tests.strategy.chats import live_turn
 from tests.web.shops import Shop
 
+REFUSES_IN_PLAIN_TEXT = {"webhooks.stripe_plainly"}  # with 400
 ENDPOINTS = [endpoint for feature in FEATURES for endpoint in feature.endpoints]
+OPERATOR_KEY = "operator-key-of-the-tests"
 NEW_PHONE = "+8613700000042"
 Declared = tuple[Endpoint, Face]
 
@@ -103,6 +114,12 @@ def _waiting(shop: Shop) -> tuple[str, Decimal]:
 
 def _waiting_id(shop: Shop) -> dict[str, str]:
     return {"payment_id": _waiting(shop)[0]}
+
+
+def _stripe_event(shop: Shop) -> Sample:
+    about = {"id": "in_sample", "billing_reason": "manual", "currency": "usd"}
+    event = {"id": "evt_sample", "type": "invoice.payment_failed", "account": "acct_sample"}
+    return Sample(event | {"created": 1_780_000_000, "data": {"object": about}})
 
 
 def _callback(shop: Shop) -> dict[str, Any]:
@@ -316,7 +333,95 @@ MADE_OUT_TO = {"title": "A title", "taxNo": "T 1", "email": "a@example.org"}
 CLERK = {"staff_id": "staff_clerk"}
 SETTINGS = {"name": "Renamed", "timeZone": "Asia/Tokyo", "refundPolicy": "RESTORE"}
 VOUCHER = {"type": "ITEM_WARRANT", "name": "A gift", "value": 5, "minSpend": 9, "validDays": 7}
+
+
+def _task(shop: Shop, status: TaskStatus = TaskStatus.PENDING) -> dict[str, str]:
+    return {"task_id": str(make_task(shop.merchant_id, status=status))}
+
+
+def _case(shop: Shop) -> dict[str, str]:
+    """An invoice in recovery whose reminder waits."""
+    invoice_id = make_case(shop.merchant_id, f"in_{new_id('x')}")
+    make_task(shop.merchant_id, invoice_id=invoice_id)
+    return {"invoice_id": invoice_id}
+
+
+def _new_task(_: Shop) -> Sample:
+    return Sample({"taskType": "dunning_retry", "payload": {"invoiceId": "in_sample"}})
+
+
+def _claimed(shop: Shop) -> Sample:
+    task_id = make_task(shop.merchant_id, status=TaskStatus.RUNNING)
+    return Sample({"success": True, "recoveredCents": 100}, {"task_id": str(task_id)})
+
+
+def _pay_link(shop: Shop) -> Sample:
+    """Of an invoice at a merchant that is not connected: its page says so."""
+    return Sample(path={"pay_token": payer_links.pay_token(shop.merchant_id, "in_sample")})
+
+
+def _leave_link(shop: Shop) -> Sample:
+    address_hash = suppressions.hashed(shop.merchant_id, "payer@example.com")
+    return Sample(path={"leave_token": payer_links.leave_token(shop.merchant_id, address_hash)})
+
+
+def _click_link(shop: Shop) -> Sample:
+    url = payer_links.click_url(shop.merchant_id, 1, "https://invoice.stripe.com/i/sample")
+    return Sample(dict(parse_qsl(urlsplit(url).query)))
+
+
+def _suppression(shop: Shop) -> Sample:
+    with transaction(shop.merchant_id) as session:
+        suppressions.suppress(session, shop.merchant_id, "gone@example.com", Why.BOUNCED)
+    return Sample(path={"address_hash": suppressions.hashed(shop.merchant_id, "gone@example.com")})
+
+
+def _test_mail(shop: Shop) -> Sample:
+    with transaction(shop.merchant_id) as session:
+        tenancy.set_account(session, shop.merchant_id, email="owner@example.com")
+    return Sample({"retryAttempt": 1})
+
+
+_WORDS = {"retryAttempt": 1, "subject": "Payment of {{amount}}", "body": "<p>Please pay.</p>"}
+_TIMING = {
+    "days1": "3",
+    "days2": "5",
+    "days3": "7",
+    "on1": "1",
+    "gapHours": "24",
+    "mostMails": "4",
+    "holdoutPercent": "0",
+}
+
+
+def _parked(shop: Shop) -> Sample:
+    task_id = make_task(shop.merchant_id, status=TaskStatus.FAILED)
+    return Sample(path={"merchant_id": shop.merchant_id, "task_id": str(task_id)})
+
+
+def _failed_job(_: Shop) -> Sample:
+    """A job that failed, as a worker leaves it."""
+    queue = current_app.extensions["bells"].queue
+    job = queue.create_job("jobs.doctor.watch", status=JobStatus.FAILED)
+    job.origin = queue.name
+    job.save()
+    queue.failed_job_registry.add(job, ttl=60)
+    return Sample(path={"queue": queue.name, "job_id": job.id})
+
+
+def _operator_key(_: Shop) -> Sample:
+    current_app.config["SETTINGS"].admin_api_key = OPERATOR_KEY
+    return Sample({"key": OPERATOR_KEY})
+
+
 SAMPLES: dict[str, Callable[[Shop], Sample]] = {
+    "board.delete_job": _failed_job,
+    "board.queues": nothing,
+    "board.requeue": _failed_job,
+    "board.retry_parked": _parked,
+    "board.sign_in": _operator_key,
+    "board.sign_in_page": nothing,
+    "board.sign_out": nothing,
     "audit.audit": lambda _: Sample({"limit": "5", "status": "SUCCESS"}),
     "audit.audit_csv": nothing,
     "audit.chain": nothing,
@@ -340,6 +445,7 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "campaign_stops.kill_switch": nothing,
     "campaign_stops.set_kill_switch": lambda _: Sample({"enabled": False}),
     "campaign_stops.start_fire_sale": lambda _: Sample({"ttlMinutes": 10}, key="k-sale"),
+    "charges.charge": lambda _: Sample(path={"invoice_id": "in_none"}, key="k", refused=404),
     "customer_codes.own_code": nothing,
     "customer_codes.resolve": lambda shop: Sample(_customer_code(shop)),
     "holdings.vouchers": _some,
@@ -367,6 +473,16 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "invoices.mail": lambda shop: Sample({"email": "a@example.org"}, _invoice(shop), "k-mail"),
     "invoices.new": lambda shop: Sample(path={"payment_txn_id": shop.payment}),
     "invoices.pdf": lambda shop: Sample({"lang": "en"}, _invoice(shop)),
+    "merchants.brand": nothing,
+    "merchants.change": lambda shop: Sample(
+        {"fromName": "Renamed"}, {"merchant_id": shop.merchant_id}, refused=401
+    ),
+    "merchants.create": lambda _: Sample({"email": "a@example.org", "billingCountry": "DE"}),
+    "merchants.erase": lambda shop: Sample(path={"merchant_id": shop.merchant_id}),
+    "merchants.listed": lambda _: Sample({"limit": "5"}),
+    "merchants.one": lambda shop: Sample(path={"merchant_id": shop.merchant_id}),
+    "merchants.own": nothing,
+    "merchants.save_brand": lambda _: Sample({"brandColor": "#123456", "fromName": "Renamed"}),
     "onboarding.onboard": lambda _: Sample({"name": "Gamma", "merchantId": "m_gamma"}),
     "onboarding.onboard_page": nothing,
     "onboarding.open_shop": lambda _: Sample({"name": "Gamma", "merchantId": "m_gamma_2"}),
@@ -377,6 +493,10 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "ops.openapi_document": nothing,
     "ops.outbox": nothing,
     "ops.ready": nothing,
+    "connect.authorize": nothing,
+    "connect.come_back": lambda shop: Sample({"code": "ac_1", "state": f"{shop.merchant_id}.x"}),
+    "connect.connection": nothing,
+    "connect.disconnect": lambda _: Sample({"confirm": True}, refused=400),
     "contract.apply": lambda _: Sample(CONTRACT),
     "contract.status": nothing,
     "order_imports.apply": lambda shop: Sample(path=_import(shop)),
@@ -390,6 +510,23 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "partners.revoke_by_page": lambda shop: Sample(path=_partner(shop)),
     "partners.revoke_key": lambda shop: Sample(path=_partner(shop)),
     "partners.save_partner": lambda shop: Sample({"name": "Renamed"}, _partner(shop)),
+    "payer.clicked": _click_link,
+    "payer.go_on": _pay_link,
+    "payer.leave": _leave_link,
+    "payer.leaving": _leave_link,
+    "payer.opened": lambda _: Sample(path={"log_id": "1"}),
+    "payer.pay": _pay_link,
+    "sequence.all_words": lambda _: Sample(),
+    "sequence.change": lambda _: Sample({"gapHours": 48}),
+    "sequence.forget": lambda _: Sample(path={"retry_attempt": "1"}),
+    "sequence.forget_by_page": lambda _: Sample(path={"retry_attempt": "1"}),
+    "sequence.page": lambda _: Sample(),
+    "sequence.preview": lambda _: Sample(_WORDS),
+    "sequence.reset": lambda _: Sample(),
+    "sequence.save": lambda _: Sample(_TIMING),
+    "sequence.send_test": _test_mail,
+    "sequence.show": lambda _: Sample(),
+    "sequence.write": lambda _: Sample(_WORDS),
     "suppliers.desk": nothing,
     "suppliers.order": lambda shop: Sample(path=_partner_order(shop)),
     "suppliers.orders": lambda _: Sample({"limit": "5", "match": "DIFFERENCE", "use": "open"}),
@@ -434,6 +571,17 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "realtime.events_for_apps": lambda _: Sample({"limit": "5"}),
     "realtime.status": nothing,
     "realtime.ticket": nothing,
+    "recovery.activity": lambda _: Sample({"limit": "5", "metricType": "task_retry"}),
+    "recovery.dashboard": nothing,
+    "recovery.log": lambda _: Sample({"limit": "5", "metricType": "task_retry"}),
+    "recovery.log_csv": lambda _: Sample({"metricType": "task_retry"}),
+    "recovery.overview": lambda _: Sample({"days": "7"}),
+    "recovery.usage": nothing,
+    "recovery_cases.case": lambda shop: Sample(path=_case(shop)),
+    "recovery_cases.cases": lambda _: Sample({"limit": "5", "status": "open"}),
+    "recovery_cases.cases_csv": lambda _: Sample({"status": "open"}),
+    "recovery_cases.remind": lambda shop: Sample(path=_case(shop)),
+    "recovery_cases.stop": lambda shop: Sample(path=_case(shop)),
     "sandbox.asked": lambda shop: Sample({"sent": "yes"}, _at_the_gateway(shop)),
     "sandbox.decide": lambda shop: Sample({"decision": "pay"}, _at_the_gateway(shop), refused=503),
     "sandbox.refund": lambda shop: Sample(
@@ -482,6 +630,10 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "strategy_chat.send": lambda _: Sample({"content": "What sells on rainy days?"}),
     "strategy_chat.stop": lambda shop: Sample(path=_turn(shop)),
     "strategy_chat.session": lambda shop: Sample(_chat(shop)),
+    "suppressions.add": lambda _: Sample({"email": "payer@example.com"}),
+    "suppressions.remove": _suppression,
+    "suppressions.remove_by_page": _suppression,
+    "suppressions.suppressions_list": lambda _: Sample({"limit": "5"}),
     "tenancy.catalog": nothing,
     "tenancy.change_settings": lambda _: Sample(SETTINGS),
     "tenancy.exists": lambda shop: Sample({"merchantId": shop.merchant_id}),
@@ -494,8 +646,21 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "wallet.grant_voucher": lambda shop: Sample(VOUCHER, {"user_id": shop.customer}, "k-gift"),
     "wallet.remove_top_up_rule": lambda shop: Sample(path=_rule(shop)),
     "wallet.top_up": lambda shop: Sample(_top_up(shop), {"user_id": shop.customer}, "k-top-up"),
+    "tasks.clear": nothing,
+    "tasks.create": _new_task,
+    "tasks.delete": lambda shop: Sample(path=_task(shop)),
+    "tasks.delete_completed": nothing,
+    "tasks.remove": lambda shop: Sample(path=_task(shop)),
+    "tasks.retry": lambda shop: Sample(path=_task(shop, TaskStatus.FAILED)),
+    "tasks.task": lambda shop: Sample(path=_task(shop)),
+    "tasks.tasks": lambda _: Sample({"limit": "5", "status": "all"}),
+    "tasks.tasks_csv": nothing,
     "wallet.top_up_preview": lambda shop: Sample({"amount": "5"}, {"user_id": shop.customer}),
     "wallet.top_up_rules": nothing,
+    "webhooks.stripe": _stripe_event,
+    "webhooks.stripe_plainly": _stripe_event,
+    "workers.claim": nothing,
+    "workers.complete": _claimed,
 }
 
 
@@ -514,6 +679,9 @@ def credentials_of(endpoint: Endpoint, shop: Shop) -> dict[str, str]:
     for role in (Role.OWNER, Role.MANAGER, Role.CLERK, Role.CUSTOMER):
         if role in roles:
             return bearer(shop.tokens[role])
+    if Role.OPERATOR in roles:
+        current_app.config["SETTINGS"].admin_api_key = OPERATOR_KEY
+        return {"X-Api-Key": OPERATOR_KEY}
     assert Role.APPLICANT in roles, f"who may call {endpoint.full_name}?"
     return bearer(applicant_token(NEW_PHONE))
 
@@ -563,6 +731,9 @@ def signature_of(endpoint: Endpoint, client: Client, body: bytes) -> dict[str, s
     """What proves the sender of a message to a signed route; nothing for other routes."""
     if endpoint.signed is None:
         return {}
+    if endpoint.feature == "webhooks":
+        client.application.config["STRIPE_WEBHOOK_SECRETS"] = (SECRET,)
+        return {endpoint.signed.header: sign(body, SECRET)}
     settings = client.application.config["SETTINGS"]
     return {endpoint.signed.header: gateway.signature(settings, body)}
 

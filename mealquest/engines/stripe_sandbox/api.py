@@ -90,7 +90,9 @@ def method(call: Call, name: str) -> Json:
 def attach_method(call: Call, name: str) -> Json:
     holder = call.take("customer", text(call.form, "customer"), "customer")
     found = billing.method_named(call.world, call.account, name, holder["id"])
-    return call.keep(found | {"customer": holder["id"]})
+    kept = call.keep(found | {"customer": holder["id"]})
+    call.world.tell(call.account, "payment_method.attached", kept)
+    return kept
 
 
 @route("POST", "/v1/products")
