@@ -167,7 +167,7 @@ def end(
     )
     if was_open and why in FAILED and not is_start(row):
         usage.log(session, merchant_id, Metric.RECOVERY_FAILED)
-    if not _is_noted(session, row, why.value, None):
+    if was_open or not _is_noted(session, row, why.value, None):
         note(session, merchant_id, invoice_id, why.value, {}, at=at)
     return row
 
