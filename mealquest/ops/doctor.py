@@ -108,7 +108,9 @@ def _merchants() -> list[str]:
 def _migrations(_: str) -> list[Finding]:
     """Whether the database stands where this version of the product expects it."""
     options = Config()
-    options.set_main_option("script_location", current_app.extensions["migrate"].directory)
+    migrations = current_app.extensions["migrate"].directory
+    options.set_main_option("script_location", migrations)
+    options.set_main_option("prepend_sys_path", migrations)  # they share a module of their own
     wanted = ScriptDirectory.from_config(options).get_current_head()
     engine = create_engine(sqlalchemy_url(current_app.config["MIGRATION_URL"]))
     with engine.connect() as connection:
