@@ -73,7 +73,7 @@ def main() -> None:
         with _database(f"{server}/postgres", f"mq_bench_{peer}") as there:
             python = str(Path(arguments.peers) / "bin" / "python")
             script = str(Path(__file__).with_name("queue_peers.py"))
-            subprocess.run([python, script, peer, there, str(PROCESSES)], check=True)
+            subprocess.run([python, "-P", script, peer, there, str(PROCESSES)], check=True)
 
 
 def _burden(url: str) -> None:

@@ -2,11 +2,10 @@
 
 `python -m bench.recovery [logs ...]`. Uses MQ_TEST_DB_URL and MQ_TEST_REDIS_URL, else engines of
 its own. All logs are one merchant's and of the last hours, which is the worst there can be; a
-request goes through the whole application in this process, without a network. Of each
-size an undisturbed request counts, the tenth percentile, so that other work on the machine does
-not. Then an event of Stripe is taken
-in, again and again, and the dashboard is asked until it shows it. Exits with 1 when any size takes
-more than 1.5 times as long as the smallest.
+request goes through the whole application in this process, without a network. Of each size
+an undisturbed request counts, the tenth fastest of 300, so that other work on the machine does not.
+Then an event of Stripe is taken in, again and again, and the dashboard is asked until it shows it.
+Exits with 1 when any size takes more than 1.5 times as long as the smallest.
 """
 
 import argparse
@@ -26,7 +25,7 @@ from mealquest.recovery.events import Event
 from mealquest.tenancy import service as tenancy
 
 SIZES = (0, 100_000, 5_000_000)
-RUNS, EVENTS = 200, 50
+RUNS, EVENTS = 300, 50
 BUDGET = 1.5
 ACCOUNT = "acct_bench"
 PATHS = {"JSON": "/api/dashboard", "activity": "/api/activity?limit=20"}
@@ -38,7 +37,7 @@ def main(sizes: list[int]) -> int:
         headers = open_shops()
         with transaction(MERCHANT) as session:
             tenancy.set_account(session, MERCHANT, stripe_connect_id=ACCOUNT)
-        print(f"{'logs':>10} " + " ".join(f"{name + ' p10':>13} {'p95':>6}" for name in PATHS))
+        print(f"{'logs':>10} " + " ".join(f"{name + ' best':>13} {'p95':>6}" for name in PATHS))
         of: dict[str, list[float]] = {name: [] for name in PATHS}
         have = 0
         for size in sorted(sizes):
@@ -74,7 +73,7 @@ def fill(admin: str, have: int, size: int) -> None:
 
 
 def measure(app: Flask, path: str, headers: dict[str, str]) -> tuple[float, float]:
-    """Milliseconds of an undisturbed request (the tenth percentile), and the 95th percentile."""
+    """Milliseconds of an undisturbed request (the tenth fastest), and the 95th percentile."""
     client, times = app.test_client(), []
     for _ in range(RUNS):
         begin = time.perf_counter()
@@ -82,7 +81,7 @@ def measure(app: Flask, path: str, headers: dict[str, str]) -> tuple[float, floa
         times.append((time.perf_counter() - begin) * 1000)
         assert answer.status_code == 200, answer.text
     times.sort()
-    return times[RUNS // 10], times[int(RUNS * 0.95)]
+    return times[9], times[int(RUNS * 0.95)]
 
 
 def freshness(app: Flask, headers: dict[str, str]) -> list[float]:

@@ -82,11 +82,9 @@ def send(task: Task, shop: Shop, invoice: Invoice, planned: Planned) -> Outcome:
         why = str(failure)
         is_sure = intent.is_sure and not failure.may_be_out
         return Later(why, wait_s=failure.wait_s, effects=_undone(intent, why) if is_sure else None)
-    return Done(
-        "sent",
-        effects=partial(_sent, task, invoice, planned, letter, provider_id),
-        locks=partial(_lock_case, task.merchant_id, invoice.id),
-    )
+    note = partial(_sent, task, invoice, planned, letter, provider_id)
+    lock = partial(_lock_case, task.merchant_id, invoice.id)
+    return Done("sent", effects=note, locks=lock, though_lost=note)
 
 
 def _letter(task: Task, shop: Shop, invoice: Invoice, planned: Planned) -> Letter:
@@ -132,7 +130,8 @@ def _sent(
     provider_id: str,
     session: Session,
 ) -> None:
-    mailing.sent(session, planned.intent, letter, provider_id)
+    if not mailing.sent(session, planned.intent, letter, provider_id):
+        return
     case = cases.locked(session, task.merchant_id, invoice.id)
     if case is None:
         return

@@ -157,12 +157,19 @@ def shown(session: Session, letter: Letter) -> None:
     messages.post(session, MessageKind.EMAIL, message, has_edge=False)
 
 
-def sent(session: Session, intent: Intent, letter: Letter, provider_id: str) -> None:
-    """Note a mail as sent, and bill it, once."""
+def sent(session: Session, intent: Intent, letter: Letter, provider_id: str) -> bool:
+    """Note a mail as sent, and bill it. False: that was done before."""
     values = {"state": MailState.SENT, "sent_at": func.now(), "provider_id": provider_id or None}
-    payer = session.scalar(_row(intent).values(**values).returning(RecoveryMail.stripe_customer_id))
-    if payer:
-        _mark_gap(session, intent.merchant_id, payer)
+    noted = session.execute(
+        _row(intent)
+        .where(RecoveryMail.state == MailState.INTENDED)
+        .values(**values)
+        .returning(RecoveryMail.stripe_customer_id)
+    ).first()
+    if noted is None:
+        return False
+    if noted.stripe_customer_id:
+        _mark_gap(session, intent.merchant_id, noted.stripe_customer_id)
     usage.log(
         session,
         intent.merchant_id,
@@ -171,6 +178,7 @@ def sent(session: Session, intent: Intent, letter: Letter, provider_id: str) -> 
         number=intent.usage_log_id,
     )
     shown(session, letter)
+    return True
 
 
 def not_sent(session: Session, intent: Intent, why: str, state: MailState) -> None:

@@ -122,11 +122,13 @@ def plan(session: Session, task: Task, shop: Shop, invoice: Invoice) -> Planned 
         return LOST
     if case is not None and case.status is CaseStatus.OPEN:
         _take_facts(session, case, invoice)
+    before = mailing.of_task(session, merchant_id, task.id)
+    if before is not None and before.state is MailState.SENT:
+        return Done("sent")
     if why := _stopped(session, merchant_id, case, invoice):
         return Done(why)
     payer = invoice.customer_id or invoice.id
     last = mailing.last_to(session, merchant_id, payer)
-    before = mailing.of_task(session, merchant_id, task.id)
     resumed = before is not None and before.state is MailState.INTENDED
     situation = _situation(session, task, case, invoice)
     if not resumed:

@@ -158,7 +158,7 @@ def entry_words(entry: EntryView) -> tuple[str, str]:
 
 
 @feature.word
-def entry_details(entry: EntryView) -> str:
+def timeline_details(entry: EntryView) -> str:
     """What a line adds: attempt, amount, reason."""
     said, details = [], entry.details
     if details.get("attempt"):

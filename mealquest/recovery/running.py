@@ -29,13 +29,15 @@ log = structlog.get_logger(__name__)
 class Done:
     """It is done, or has become pointless: `outcome` says which.
 
-    `locks` takes rows that have to be locked before the task's own, as others do.
+    `locks` takes rows that have to be locked before the task's own, as others do. `though_lost` is
+    what has to be written of an effect that is out, though somebody else has ended the task.
     """
 
     outcome: str = "done"
     effects: Callable[[Session], None] | None = None
     next: NewTask | None = None
     locks: Callable[[Session], object] | None = None
+    though_lost: Callable[[Session], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def settle(one: Task, outcome: Outcome) -> bool:
         if isinstance(outcome, Done) and outcome.locks:
             outcome.locks(session)
         if not _write(session, one, outcome):
+            if isinstance(outcome, Done) and outcome.though_lost:
+                outcome.though_lost(session)
             return False
         if outcome.effects:
             outcome.effects(session)

@@ -54,7 +54,10 @@ class ForgottenView(View):
 
 
 class LetterView(View):
-    """A reminder as a payer would get it, in the shop's language. `own_body` is clean HTML of the merchant's own words."""
+    """A reminder as a payer would get it, in the shop's language.
+
+    `own_body` is clean HTML of the merchant's own words.
+    """
 
     retry_attempt: int
     subject: str

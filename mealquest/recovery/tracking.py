@@ -17,8 +17,7 @@ from mealquest.recovery.models import UsageLog
 
 # Mail filters, link previews and crawlers, by what they call themselves.
 _MACHINE = re.compile(
-    r"bot\b|bot/|crawl|spider|preview|scan|barracuda|proofpoint|mimecast|safelinks|facebookexternal"
-    r"|headless|curl/|wget|python-|go-http|java/|okhttp|httpclient",
+    r"bot\b|crawl|spider|preview|scanner|barracuda|proofpoint|mimecast|safelinks|facebookexternal",
     re.IGNORECASE,
 )
 

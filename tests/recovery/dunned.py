@@ -90,6 +90,11 @@ class Dunned:
         """A worker does a task's work and dies before it notes that."""
         one = self.claim()
         running.outcome_of(one)
+        self.lets_go()
+        return one
+
+    def lets_go(self) -> None:
+        """The lease of what runs is over, and the janitor sees that."""
         with transaction(self.merchant_id) as session:
             session.execute(
                 text(
@@ -99,7 +104,6 @@ class Dunned:
                 {"m": self.merchant_id},
             )
         working.rescue()
-        return one
 
     def tasks(self) -> list[ScheduledTask]:
         return self._all(ScheduledTask, ScheduledTask.id)

@@ -1,8 +1,11 @@
-"""A worker process for tests that kill it: each task leaves one row in the transaction of its end.
+"""Worker processes for tests that kill them: each is a fork of this one, which costs no start.
 
-`python -m tests.recovery.killed_worker DATABASE REDIS`
+`python -m tests.recovery.killed_worker DATABASE REDIS`: a line on standard input starts a worker,
+whose process id is answered. All of them end with standard input.
 """
 
+import os
+import signal
 import sys
 import time
 
@@ -27,20 +30,35 @@ def process(task: Task) -> Done:
     return Done("done", effects=effect if task.id % 2 else None)
 
 
+def work() -> None:
+    after = ""
+    while True:
+        working.rescue()
+        size, after = working.work(after=after, lease_s=LEASE_S)
+        if not size:
+            time.sleep(0.02)
+
+
 def main(url: str, redis: str) -> None:
     settings = Settings(
-        _env_file=None, profile=Profile.TEST, jwt_secret="k" * 40, log_level="CRITICAL"
+        _env_file=None, profile=Profile.TEST, jwt_secret="k" * 40, log_level="ERROR"
     )
     app = create_app(settings, db_url=url, admin_url=url, redis_url=redis)
     running.PROCESSORS[TaskType.DUNNING_RETRY] = process
-    with app.app_context():
-        print("ready", flush=True)
-        after = ""
-        while True:
-            working.rescue()
-            size, after = working.work(after=after, lease_s=LEASE_S)
-            if not size:
-                time.sleep(0.02)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for who was killed
+    started = []
+    for _ in sys.stdin:
+        child = os.fork()
+        if not child:
+            with app.app_context():
+                work()
+        started.append(child)
+        print(child, flush=True)
+    for child in started:
+        try:
+            os.kill(child, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 if __name__ == "__main__":

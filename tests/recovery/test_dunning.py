@@ -226,6 +226,25 @@ def test_what_arrives_right_before_the_send_stops_it(dunned, kind, stop):
     assert dunned.task().status is expected
 
 
+@pytest.mark.parametrize("end", ["paid", "rescued"])
+def test_a_mail_that_left_is_billed_once_though_its_task_was_lost_meanwhile(dunned, end):
+    invoice = begin(dunned, TaskType.DUNNING_RETRY)
+    one, *about = planned(dunned, invoice)
+    outcome = dunning.send(one, *about)
+    assert outcome.outcome == "sent"
+    if end == "paid":
+        dunned.is_paid(invoice)
+    else:
+        dunned.lets_go()
+
+    assert not running.settle(one, outcome)
+    dunned.works(2)
+
+    assert len(dunned.edge.asked) == len(dunned.billed()) == dunned.taken() == 1
+    assert (dunned.mails()[0].state, dunned.case(invoice).mails_sent) == (MailState.SENT, 1)
+    assert dunned.task().status is TaskStatus.COMPLETED
+
+
 def test_a_payer_hears_nothing_for_a_day_of_any_invoice(dunned):
     first = dunned.fails()
     payer = dunned.stripe.invoice(dunned.account, first)["customer"]

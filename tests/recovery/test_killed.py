@@ -15,31 +15,41 @@ import pytest
 from sqlalchemy import text
 
 from mealquest.core.db import platform_transaction
-from mealquest.recovery import running
+from mealquest.recovery import queue_queries as queue
+from mealquest.recovery import running, working
 from tests.factories.recovery import make_task
 
-KILLS = int(os.environ.get("MQ_KILLS", "8"))
-WORKERS = 4
+KILLS = int(os.environ.get("MQ_KILLS", "20"))
+WORKERS, PER_KILL = 4, 40
 MERCHANTS = 5
 MOST_S = 60 + KILLS
 
 
+class Nursery:
+    """Starts workers; all that it started end with it."""
+
+    def __init__(self, url: str, redis: str) -> None:
+        command = [sys.executable, "-m", "tests.recovery.killed_worker", url, redis]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def start(self) -> int:
+        self.process.stdin.write("start\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
 @pytest.fixture
-def workers(app, monkeypatch):
-    redis = app.extensions["bells"]._url
-    command = [sys.executable, "-m", "tests.recovery.killed_worker", app.config["MIGRATION_URL"]]
-    alive: list[subprocess.Popen] = []
-
-    def start() -> subprocess.Popen:
-        worker = subprocess.Popen([*command, redis], stdout=subprocess.PIPE)
-        alive.append(worker)
-        return worker
-
-    yield start
-    for worker in alive:
-        worker.kill()
-        worker.wait()
-        worker.stdout.close()
+def nursery(app):
+    found = Nursery(app.config["MIGRATION_URL"], app.extensions["bells"]._url)
+    yield found
+    found.close()
 
 
 def add(count: int) -> None:
@@ -58,25 +68,18 @@ def states() -> Counter[str]:
         return Counter(dict(rows.all()))
 
 
-def test_every_task_ends_once_whoever_is_killed(app, workers) -> None:
-    dice = random.Random(7)
-    per_kill, total, killed = 60, 0, 0
-    crew = [workers() for _ in range(WORKERS)]
-    for worker in crew:
-        assert worker.stdout.readline() == b"ready\n"
+def test_every_task_ends_once_whoever_is_killed(app, nursery) -> None:
+    dice, total = random.Random(7), 0
+    crew = [nursery.start() for _ in range(WORKERS)]
     give_up = time.monotonic() + MOST_S
-    while killed < KILLS:
+    for _ in range(KILLS):
         assert time.monotonic() < give_up, states()
-        add(per_kill)
-        total += per_kill
-        time.sleep(dice.uniform(0.0, 0.06))
+        add(PER_KILL)
+        total += PER_KILL
+        time.sleep(dice.uniform(0.0, 0.15))
         place = dice.randrange(WORKERS)
-        crew[place].send_signal(signal.SIGKILL)
-        crew[place].wait()
-        killed += 1
-        crew[place] = workers()
-        if killed % 2 == 0:  # the new one takes part, so that it is killed at work too
-            assert crew[place].stdout.readline() == b"ready\n"
+        os.kill(crew[place], signal.SIGKILL)
+        crew[place] = nursery.start()
     while states()["completed"] + states()["failed"] < total:
         assert time.monotonic() < give_up, states()
         time.sleep(0.1)
@@ -93,13 +96,9 @@ def test_every_task_ends_once_whoever_is_killed(app, workers) -> None:
 
 
 def test_a_task_that_kills_its_worker_again_and_again_is_parked(app) -> None:
-    from mealquest.recovery import working
-
     task_id = make_task("m_a", attempts=running.MOST_ATTEMPTS - 1)
     statement = "UPDATE scheduled_tasks SET lease_until = now() - interval '1 s'"
     with platform_transaction("a test lets a lease run out") as session:
-        from mealquest.recovery import queue_queries as queue
-
         assert [one.id for one in queue.claim(session, "me", "", 5, 60)] == [task_id]
         session.execute(text(statement))
     assert working.rescue() == 1
