@@ -5,6 +5,7 @@ import pytest
 
 from mealquest.audit import service as audit
 from mealquest.ops import doctor
+from mealquest.recovery import service as recovery
 from tests.factories.forging import as_owner_of
 from tests.factories.outside import ask, held, let_time_pass
 from tests.factories.wallet import make_fixture_customer, vouchers_of
@@ -17,6 +18,7 @@ def shop(app):
     ask(row, 52)
     ask(row, 300)
     audit.seal(row.merchant_id)
+    recovery.tend()
     return row
 
 
