@@ -179,7 +179,7 @@ def _hours(hours: Decimal | None, found: Found) -> int | float | None:
     if hours is None or hours <= 0:
         found.fault("invalid ttl")
         return None
-    return number(min(round(hours, 4), Decimal(MOST_UNITS)))
+    return number(round(min(hours, Decimal(MOST_UNITS)), 4))
 
 
 def _until(said: Any, now: datetime) -> Decimal | None:

@@ -148,7 +148,7 @@ def confirm(call: Call, form: ConfirmForm) -> ConfirmView:
     template="strategy/proposal",
     flash=lambda _view: _("This draft waits for approval now. Look at it before you approve."),
 )
-def pick(call: Call, form: PickForm) -> Reply:
+def pick(call: Call, form: PickForm) -> ProposalPage | Reply:
     """Put another candidate in the place of the one that waits."""
     found = service.pick(call.merchant_id, form, call.principal)
     back = url_for("strategy.proposal.page", proposal_id=found.id)

@@ -390,13 +390,15 @@ def test_every_rule_keeps_its_own_count() -> None:
     """Each fails alone when the fold forgets what it is about. A hit gives 12."""
     assert replay(BONUS, cap_units=2).run([at(1), at(2), at(3)]).hits == 2
     assert replay(BONUS, customer_cap_minor=1_200).run([at(1), at(2), at(2, "v")]).hits == 2
-    assert replay(BONUS, cap_minor=2_000).run([at(1), at(2)]).stopped_why is Stopped.MONEY_CAP
+    assert replay(BONUS, cap_minor=2_000).run([at(1)]).stopped_why is Stopped.MONEY_CAP
     month = Shop("UTC", 2_000)  # March begins on day 14
     assert replay(BONUS, month).run([at(5), at(20)]).hits == 2
     assert replay(BONUS, month).run([at(5), at(6)]).hits == 1
+    assert replay(BONUS, Shop("UTC", 2_400)).run([at(5), at(6)]).hits == 2
     assert replay(BONUS, month).run([at(5)], [spent(4, 1_000)]).hits == 0
     switched = replay(BONUS).run([at(1, kill_switch=True), at(2)])
     assert (switched.hits, switched.kill_switched, switched.events) == (1, 1, 2)
+    assert sum(week.events for week in switched.weeks) == 2
     back = replay(BONUS).run([at(1, earns=False), at(2)])
     assert (back.hits, back.verdicts["REFUNDED"], back.cost_minor) == (1, 1, 1_200)
 
@@ -422,7 +424,8 @@ def test_campaigns_that_are_asked_first_take_hold_and_money_first() -> None:
 def test_its_own_past_takes_what_was_left_and_spent_as_it_was_kept() -> None:
     def own_past(kept: list[Any], **limits: Any) -> int:
         cards = [spent(0.5, 1_000, own=True)]
-        followed = replay(BONUS, Shop("UTC", 2_000), follow=True, **limits)
+        month = Shop("UTC", 1_000_000 if limits else 2_000)
+        followed = replay(BONUS, month, follow=True, **limits)
         return followed.run([at(1, said={"mine": ["HIT", None, 1_200, *kept]})], cards).hits
 
     assert own_past([]) == 0  # of older rows: the card had paid, so it counts

@@ -162,6 +162,7 @@ LIMITS: list[tuple[Any, str]] = [
         {"conditions": [{"field": "a", "op": "eq", "value": 1, "unless": 2}]},
         "unsupported field: conditions[0].unless",
     ),
+    ({"ttlHours": 1e24}, "ttl exceeds 72h guardrail"),
     ("everything", "campaignPatch must be an object"),
 ]
 

@@ -186,7 +186,7 @@ class Model:
 
 def backoff_s(first_ms: int, attempt: int) -> float:
     """How long to wait after an attempt, counted from 1: twice as long after each."""
-    return first_ms / 1000 * 2 ** (attempt - 1)
+    return first_ms / 1000 * float(2 ** (attempt - 1))
 
 
 def _where(config: ModelConfig) -> tuple[str, str]:
