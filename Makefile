@@ -31,8 +31,8 @@ local-model: $(VENV)/.runtime ## install the small model of MQ_AI_PROVIDER=local
 test: $(VENV)/.dev ## run the whole suite in parallel on its own embedded engines
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
-nightly: $(VENV)/.dev ## 100,000 refunds for each property, 2,000 histories for the books (long)
-	@MQ_REFUND_CASES=100000 MQ_HISTORIES=2000 $(BIN)/python -m pytest -n auto --timeout=0 tests/payments/test_refund_domain.py tests/payments/test_books.py tests/payments/test_outside_books.py $(ARGS)
+nightly: $(VENV)/.dev ## 100,000 refunds for each property, 2,000 histories for the books, 200 killed workers (long)
+	@MQ_REFUND_CASES=100000 MQ_HISTORIES=2000 MQ_KILLS=200 $(BIN)/python -m pytest -n auto --timeout=0 tests/payments/test_refund_domain.py tests/payments/test_books.py tests/payments/test_outside_books.py tests/recovery/test_killed.py $(ARGS)
 
 lint: $(VENV)/.dev ## ruff (lint and format), mypy strict, import rules
 	@$(BIN)/ruff check .
@@ -52,6 +52,7 @@ bench: $(VENV)/.dev ## print the figures of docs/performance.md again
 	@$(BIN)/python -m bench.sockets
 	@$(BIN)/python -m bench.campaigns
 	@$(BIN)/python -m bench.replay
+	@$(BIN)/python -m bench.queue
 	@$(BIN)/python -m bench.vitals
 
 db: $(VENV)/.runtime ## bring the database to the newest migration
@@ -64,6 +65,7 @@ lock: $(VENV)/.dev ## compile the pinned requirements from the .in files
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.txt requirements.in
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-dev.txt requirements-dev.in
 	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-local.txt requirements-local.in
+	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-bench.txt requirements-bench.in
 
 messages: $(VENV)/.dev ## collect and compile the translations
 	@$(BIN)/pybabel --quiet extract -F babel.cfg -k lazy_gettext --sort-by-file --no-location -o $(VENV)/messages.pot .

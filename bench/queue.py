@@ -66,6 +66,8 @@ def main() -> None:
             for batch in (queue.BATCH, queue.LARGEST_BATCH):
                 run = _run(url, redis, partial(_statements, batch))
                 print(run.line(f"claim and complete {batch} ({held})"), flush=True)
+            run = _run(url, redis, partial(_statements, queue.BATCH), count=1)
+            print(run.line(f"one process, claim 20 ({held})"), flush=True)
             run = _run(url, redis, _worker)
             print(run.line(f"jobs.recovery, no-op tasks ({held})"), flush=True)
         server = url.rpartition("/")[0]
@@ -100,16 +102,16 @@ def _fill(url: str, count: int, *, first: int, status: str, is_due: bool) -> Non
 _next_first = 10**10
 
 
-def _run(url: str, redis: str, work) -> Run:
+def _run(url: str, redis: str, work, count: int = PROCESSES) -> Run:
     """As many tasks as there are, by processes that start together."""
     global _next_first
     _fill(url, TASKS, first=_next_first, status="pending", is_due=True)
     _next_first += 10**6
     context = multiprocessing.get_context("spawn")
-    start, answers = context.Barrier(PROCESSES), context.Queue()
+    start, answers = context.Barrier(count), context.Queue()
     processes = [
         context.Process(target=_process, args=(url, redis, work, start, answers))
-        for _ in range(PROCESSES)
+        for _ in range(count)
     ]
     for process in processes:
         process.start()

@@ -1,7 +1,7 @@
 """What the doctor asks about recovery. None of it belongs to one merchant's books."""
 
 from mealquest.core.checks import MOST_FINDINGS, Check, Finding
-from mealquest.recovery import chains, queue_figures, working
+from mealquest.recovery import chains, metering, queue_figures, working
 
 
 def _overdue(_: str) -> list[Finding]:
@@ -33,8 +33,14 @@ def _unvacuumed(_: str) -> list[Finding]:
     ]
 
 
+def _untold(_: str) -> list[Finding]:
+    late = metering.late()
+    return [Finding("", "usage_logs", f"{late} mails of more than a day ago")] if late else []
+
+
 CHECKS = (
     Check("recovery_leases", "no task runs past its lease for five minutes", _overdue, fix=_rescue),
     Check("recovery_chains", "every chain of tasks has a live link", _missing, fix=_begin),
+    Check("recovery_usage", "Stripe's meter knows of every mail within a day", _untold),
     Check("recovery_vacuum", "dead rows of the queue are cleared early", _unvacuumed),
 )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from mealquest.recovery.domain import Metric
 
-BUSIEST = 3000  # logs of the last hour that are counted one by one
+BUSIEST = 600  # logs of the last hour that are counted one by one
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def _part(state: str, where: str, column: str) -> str:
     return f"""
     SELECT '{state}' AS state, {column} AS name, count(*) AS count,
            extract(epoch FROM now() - min(run_at))::float AS oldest_s
-      FROM (SELECT {column}, run_at FROM scheduled_tasks WHERE {where} LIMIT :most) AS some
+      FROM (SELECT {column}, run_at FROM scheduled_tasks WHERE {where} LIMIT :most) AS these
      GROUP BY {column}
     """  # noqa: S608 - constants of this module
 

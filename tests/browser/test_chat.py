@@ -60,7 +60,9 @@ def test_without_script_the_same_is_said_and_looked_at_again(open_page, shop):
         if page.locator("#proposal").count():
             break
         page.wait_for_timeout(250)
-        page.get_by_role("link", name="Look again").click()
+        look = page.get_by_role("link", name="Look again")
+        if look.count():  # else the answer was there at once
+            look.click()
     expect(page.get_by_role("button", name="Send")).to_be_disabled()
     page.fill("#reject-reason", "too dear")
     page.locator("#reject").click()

@@ -93,6 +93,7 @@ def examples(product) -> dict[str, str]:
         "waiting_id": waiting,
         "audit_id": audit_id,
         "export_id": asked.json()["exportId"],
+        "invoice_id": failed_invoice(product),
         "invoice_no": invoice.json()["invoiceNo"],
         "staff_id": "staff_clerk",
         "merchant_id": MERCHANT,
@@ -100,6 +101,19 @@ def examples(product) -> dict[str, str]:
         "pay_token": links.pay_token("in_example"),
         "leave_token": links.leave_token(),
     }
+
+
+def failed_invoice(product: Product) -> str:
+    """An invoice in recovery."""
+    with product.database() as connection:
+        connection.execute(
+            "INSERT INTO recovery_cases (merchant_id, invoice_id, status, currency, amount_due,"
+            " attempt_count, first_failed_at, last_failed_at, last_event_at)"
+            " VALUES (%s, 'in_example', 'open', 'usd', 4200, 1, now(), now(), now())"
+            " ON CONFLICT DO NOTHING",
+            [MERCHANT],
+        )
+    return "in_example"
 
 
 def receivable_of(product: Product, api: httpx.Client) -> str:

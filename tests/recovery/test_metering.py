@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
-from mealquest.recovery import billing, metering, running, tasks, usage
+from mealquest.recovery import billing, metering, running, service, tasks, usage
 from mealquest.recovery.domain import PLATFORM, Metric, TaskType, chain_key
 from mealquest.recovery.gateway import StripeGateway
 from mealquest.recovery.running import Done
@@ -162,6 +162,17 @@ def test_without_a_key_nothing_is_asked_and_the_chain_waits(app):
     assert not app.config["STRIPE_SECRET_KEY"]
     mails(make_merchant(), 1)
     assert run().outcome == "stripe_not_configured"
+
+
+def test_the_doctor_hears_of_mails_that_wait_for_more_than_a_day(stripe):
+    shop = billed()
+    mails(shop, 2, days_ago=2)
+    mails(shop, 1)
+    assert metering.late() == 2
+    (check,) = [one for one in service.CHECKS if one.name == "recovery_usage"]
+    assert "2 mails" in check.find("")[0].what
+    run()
+    assert check.find("") == []
 
 
 def test_a_gateway_tells_whose_usage_it_is(stripe):
