@@ -31,6 +31,11 @@ def tenant_table(table: str, *, append_only: bool = False, column: str = "mercha
         )
 
 
+def operators_table(table: str) -> None:
+    """A table that operators also read and mend by SQL of their own, as the owner."""
+    op.execute(f"CREATE POLICY operators ON {table} TO CURRENT_USER USING (true) WITH CHECK (true)")
+
+
 def control_table(table: str) -> None:
     """A table of no single merchant, read and written by the application as it is."""
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {APP}, {PLATFORM}")

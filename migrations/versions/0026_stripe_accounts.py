@@ -1,10 +1,12 @@
 """What Stripe knows a merchant as, and how its mails look.
 
-Safe while the old code runs: new columns with defaults, on a small table.
+Safe while the old code runs: new columns with defaults, on a small table. `oauth_state` stays
+empty, for statements of operators that name it: states are kept hashed, in a table of their own.
 """
 
 import sqlalchemy as sa
 from alembic import op
+from rls import operators_table
 
 revision = "0026_stripe_accounts"
 down_revision = "0025_candidates"
@@ -16,6 +18,7 @@ def upgrade() -> None:
     op.add_column("merchants", sa.Column("stripe_user_id", sa.Text(), nullable=True))
     op.add_column("merchants", sa.Column("access_token", sa.Text(), nullable=True))
     op.add_column("merchants", sa.Column("refresh_token", sa.Text(), nullable=True))
+    op.add_column("merchants", sa.Column("oauth_state", sa.Text(), nullable=True))
     op.add_column("merchants", sa.Column("connected_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("merchants", sa.Column("stripe_customer_id", sa.Text(), nullable=True))
     op.add_column("merchants", sa.Column("subscription_plan_id", sa.Text(), nullable=True))
@@ -40,10 +43,16 @@ def upgrade() -> None:
     op.create_unique_constraint(
         op.f("uq_merchants_stripe_customer_id"), "merchants", ["stripe_customer_id"]
     )
+    op.alter_column("merchants", "id", server_default=sa.text("gen_random_uuid()::text"))
+    op.alter_column("merchants", "name", server_default=sa.text("''"))
+    operators_table("merchants")
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '2s'")
+    op.execute("DROP POLICY operators ON merchants")
+    op.alter_column("merchants", "name", server_default=None)
+    op.alter_column("merchants", "id", server_default=None)
     op.drop_constraint(op.f("uq_merchants_stripe_customer_id"), "merchants", type_="unique")
     op.drop_constraint(op.f("uq_merchants_stripe_connect_id"), "merchants", type_="unique")
     op.drop_column("merchants", "support_email")
@@ -59,5 +68,6 @@ def downgrade() -> None:
     op.drop_column("merchants", "connected_at")
     op.drop_column("merchants", "refresh_token")
     op.drop_column("merchants", "access_token")
+    op.drop_column("merchants", "oauth_state")
     op.drop_column("merchants", "stripe_user_id")
     op.drop_column("merchants", "stripe_connect_id")

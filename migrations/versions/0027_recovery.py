@@ -6,7 +6,7 @@ or event are vacuumed early, because dead rows in them slow down every claim.
 
 import sqlalchemy as sa
 from alembic import op
-from rls import tenant_table
+from rls import operators_table, tenant_table
 from sqlalchemy import Text
 from sqlalchemy.dialects import postgresql
 
@@ -32,6 +32,7 @@ TABLES = (
     "usage_logs",
     "usage_months",
 )
+OPERATORS = ("scheduled_tasks", "usage_logs", "processed_events", "daily_metrics")
 NUMBER = sa.text("recovery_number()")  # where a statement by hand leaves the id out
 AUTOVACUUM = {"scheduled_tasks": 0.01, "processed_events": 0.01, "usage_logs": 0.05}
 
@@ -73,6 +74,8 @@ def upgrade() -> None:
     _usage_months()
     for table in TABLES:
         tenant_table(table)
+    for table in OPERATORS:
+        operators_table(table)
     for table, share in AUTOVACUUM.items():
         op.execute(f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = {share})")
 
