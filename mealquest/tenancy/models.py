@@ -19,14 +19,17 @@ class Merchant(ControlRow):
 
     __tablename__ = "merchants"
 
-    id: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
+    id: Mapped[str] = mapped_column(
+        primary_key=True, server_default=text("gen_random_uuid()::text")
+    )
+    name: Mapped[str] = mapped_column(server_default=text("''"))
     email: Mapped[str | None]
     created_at: Mapped[datetime] = stamp()
     stripe_connect_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_user_id: Mapped[str | None]
     access_token: Mapped[str | None]
     refresh_token: Mapped[str | None]
+    oauth_state: Mapped[str | None]  # always empty; states are hashed, in stripe_oauth_states
     connected_at: Mapped[datetime | None]
     stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
     subscription_plan_id: Mapped[str | None]

@@ -1,5 +1,6 @@
 """Merchants: who there is, what they have set, and what their policy holds back."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from sqlalchemy import func
@@ -52,6 +53,7 @@ __all__ = [
     "MerchantId",
     "MerchantNotFound",
     "Operation",
+    "Place",
     "RefundPolicy",
     "Refusal",
     "SettingsView",
@@ -71,6 +73,7 @@ __all__ = [
     "merchant_billed_as",
     "merchant_of_account",
     "names_of",
+    "place_of",
     "policy_of",
     "realtime_merchants",
     "refusal",
@@ -96,6 +99,20 @@ def settings_of(session: Session, merchant_id: str) -> MerchantFacts:
     if found is None:
         raise MerchantNotFound
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a merchant is and what is spoken there."""
+
+    time_zone: str = "UTC"
+    locale: str = "en"
+
+
+def place_of(session: Session, merchant_id: str) -> Place:
+    """Of a merchant that an operator wrote by SQL there are no settings: UTC, and English."""
+    found = queries.facts(session, merchant_id)
+    return Place(found.time_zone, found.locale) if found else Place()
 
 
 def settings(merchant_id: str) -> MerchantFacts:
