@@ -104,6 +104,12 @@ def _count(session: Session, row: RecoveryCase, at: datetime, **figures: int) ->
         usage.add_to_day(session, row.merchant_id, day=at.date(), **figures)
 
 
+def _count_loss(session: Session, row: RecoveryCase, sign: int) -> None:
+    """A disconnection loses nothing: the payer may pay yet, and the merchant may come back."""
+    if row.status is CaseStatus.LOST and row.closed_why is not Closed.DISCONNECTED:
+        _count(session, row, _closed_at(row), losses=sign)
+
+
 def _closed_at(row: RecoveryCase) -> datetime:
     if row.closed_at is None:
         raise RuntimeError("a closed case says when")
@@ -112,7 +118,6 @@ def _closed_at(row: RecoveryCase) -> datetime:
 
 def _reopen(session: Session, row: RecoveryCase) -> None:
     """The account is connected again, and the invoice still unpaid."""
-    _count(session, row, _closed_at(row), losses=-1)
     row.status, row.closed_why, row.closed_at = CaseStatus.OPEN, None, None
     row.scheduled_attempt = 0
 
@@ -151,13 +156,11 @@ def end(
     if row is None or not _outweighs(row, why, at):
         return None
     was_open = row.status is CaseStatus.OPEN
-    if row.status is CaseStatus.LOST:
-        _count(session, row, _closed_at(row), losses=-1)
+    _count_loss(session, row, -1)
     row.status = CaseStatus.RECOVERED if why in PAID else CaseStatus.LOST
     row.closed_why, row.closed_at, row.next_payment_attempt = why, at, None
     session.flush()
-    if row.status is CaseStatus.LOST:
-        _count(session, row, at, losses=1)
+    _count_loss(session, row, 1)
     tasks.end_of_invoice(
         session,
         merchant_id,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from mealquest.core.clock import utc_now
 from mealquest.recovery.gateway import id_of, subscription_of
 
 BIGGEST = 2**53  # of any number that is read: exact in JSON, and PostgreSQL has room for it
@@ -112,9 +113,9 @@ def _is_whole(value: Any) -> bool:
 
 
 def _moment(seconds: Any) -> datetime:
-    """NotAnEvent for what is no time; an event that says none is older than all others."""
+    """NotAnEvent for what is no time; an event that says none happens as it comes."""
     if seconds is None:
-        return datetime.fromtimestamp(0, UTC)
+        return utc_now().replace(microsecond=0)
     if not _is_whole(seconds):
         raise NotAnEvent("created is a time in seconds")
     try:

@@ -82,33 +82,42 @@ def came_off_stripe(
     return True
 
 
-def reported(session: Session, merchant_id: str, invoice_id: str, amount_minor: int) -> bool:
+def reported(
+    session: Session, merchant_id: str, invoice_id: str, amount_minor: int, currency: str
+) -> bool:
     """Count what somebody else's worker says it brought, so that an event which tells of the same
-    payment later counts no more. False: it is counted already."""
+    payment later counts no more. False: it is counted already.
+
+    `currency` is of an invoice that never came into recovery; nothing of ours brought its money.
+    """
     case = cases.locked(session, merchant_id, invoice_id)
-    if of_invoice(session, merchant_id, invoice_id):
-        return False
-    usage.log(session, merchant_id, Metric.RECOVERY_SUCCESS)
-    if case is None:
-        usage.add_to_day(session, merchant_id, recovered_cents=amount_minor)
-        return True
     now = utc_now()
-    brought_by, step = brought(case, now)
+    brought_by, step = brought(case, now) if case else (BroughtBy.STRIPE_RETRY, 0)
     one = Recovery(
         merchant_id=merchant_id,
         invoice_id=invoice_id,
         amount_minor=amount_minor,
-        currency=case.currency,
+        currency=case.currency if case else currency,
         brought_by=brought_by,
         step=step,
-        decline_class=case.decline_class,
+        decline_class=case.decline_class if case else None,
         recovered_at=now,
         event_id="worker",
+        is_checked=case is None,
     )
-    session.add(one)
+    if not _is_first(session, one):
+        return False
+    usage.log(session, merchant_id, Metric.RECOVERY_SUCCESS)
     _add(session, one, 1)
-    session.flush()
     return True
+
+
+def _is_first(session: Session, one: Recovery) -> bool:
+    """Write it unless its invoice is counted; without a case no lock keeps two apart."""
+    columns = Recovery.__table__.c
+    values = {name: getattr(one, name) for name in columns.keys()}  # noqa: SIM118
+    fresh = insert(Recovery).values(**values).on_conflict_do_nothing()
+    return session.execute(fresh.returning(columns.invoice_id)).first() is not None
 
 
 def brought(case: RecoveryCase, at: datetime) -> tuple[BroughtBy, int]:

@@ -264,6 +264,15 @@ def test_events_before_the_connection_wait_for_it(client) -> None:
     )
 
 
+def test_what_says_no_time_happens_as_it_comes(client, merchant) -> None:
+    for number, kind in ((1, "invoice.payment_failed"), (2, "invoice.paid")):
+        event = said(number, kind, amount_paid=1500)
+        del event["created"]
+        assert send(client, event).get_json()["result"]["processed"]
+    today = "SELECT recovered_cents FROM daily_metrics WHERE metric_date >= CURRENT_DATE - 1"
+    assert rows(today) == [(1500,)]
+
+
 def test_deauthorised_accounts_are_let_go_unless_they_came_back(client, merchant) -> None:
     send(client, said(1, "invoice.payment_failed"))
     gone = said(2, "account.application.deauthorized", id="ca_1")
@@ -280,6 +289,7 @@ def test_deauthorised_accounts_are_let_go_unless_they_came_back(client, merchant
         ("cancelled", "disconnected")
     ]
     assert rows("SELECT status, closed_why FROM recovery_cases") == [("lost", "disconnected")]
+    assert figures(merchant) == (0, 1, 0, 0)
 
     with transaction(merchant) as session:  # and it came back after all
         tenancy.set_account(session, merchant, stripe_connect_id="acct_1")
