@@ -83,7 +83,7 @@ def requeue(queue: str, job_id: str) -> DoneView:
     """Put a failed job back. JobNotFound, JobNotFailed."""
     try:
         _named(queue).failed_job_registry.requeue(job_id)
-    except NoSuchJobError:
+    except (NoSuchJobError, ValueError):  # ValueError: no job could have this id
         raise JobNotFound from None
     except InvalidJobOperation:
         raise JobNotFailed from None
