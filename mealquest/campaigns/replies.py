@@ -190,7 +190,7 @@ class CampaignDetail(CampaignView):
     outcome: OutcomeView
 
 
-class StatusView(View):
+class CampaignStatusView(View):
     merchant_id: str
     campaign_id: str
     status: CampaignStatus

@@ -9,7 +9,7 @@ from mealquest.campaigns.domain import CampaignStatus, Stopped, may_become
 from mealquest.campaigns.errors import CampaignNotFound, StatusUnsupported
 from mealquest.campaigns.forms import KillSwitchForm, StatusForm
 from mealquest.campaigns.models import CampaignRow
-from mealquest.campaigns.replies import KillSwitchView, StatusView
+from mealquest.campaigns.replies import CampaignStatusView, KillSwitchView
 from mealquest.core import outbox
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
@@ -52,7 +52,7 @@ def set_kill_switch(merchant_id: str, form: KillSwitchForm, by: Principal) -> Ki
     return view
 
 
-def set_status(merchant_id: str, form: StatusForm, by: Principal) -> StatusView:
+def set_status(merchant_id: str, form: StatusForm, by: Principal) -> CampaignStatusView:
     """Start, pause or archive a campaign. StatusUnsupported, CampaignNotFound."""
     try:
         status = CampaignStatus(form.status.upper() or CampaignStatus.ACTIVE)
@@ -68,7 +68,7 @@ def set_status(merchant_id: str, form: StatusForm, by: Principal) -> StatusView:
         details = {"campaignId": row.id, "status": status.value}
         audit.record(session, merchant_id, Operation.CAMPAIGN_STATUS_SET, by, details)
         outbox.publish(session, merchant_id, CHANGED, {"merchantId": merchant_id} | details)
-    return StatusView(merchant_id=merchant_id, campaign_id=form.campaign_id, status=status)
+    return CampaignStatusView(merchant_id=merchant_id, campaign_id=form.campaign_id, status=status)
 
 
 def stop(session: Session, merchant_id: str, campaign_id: str, why: Stopped) -> None:

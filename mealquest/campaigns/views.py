@@ -22,11 +22,11 @@ from mealquest.campaigns.outcome_replies import HitsPage, HitView
 from mealquest.campaigns.replies import (
     CampaignDetail,
     CampaignsPage,
+    CampaignStatusView,
     CampaignView,
     DecisionsPage,
     DecisionView,
     PaymentHitsView,
-    StatusView,
     TriggerView,
 )
 from mealquest.core.principal import MANAGEMENT, MERCHANT
@@ -224,7 +224,7 @@ def _hit_cells(one: HitView, here: ZoneInfo) -> list[Any]:
         "ARCHIVED": _("The campaign is put away. It can be brought back."),
     }[view.status],
 )
-def set_status(call: Call, form: StatusForm) -> StatusView:
+def set_status(call: Call, form: StatusForm) -> CampaignStatusView:
     """Start, pause or put away a campaign."""
     return service.set_status(call.merchant_id, form, call.principal)
 

@@ -16,11 +16,11 @@ from mealquest.strategy.forms import (
     TurnPathForm,
 )
 from mealquest.strategy.replies import (
+    ChatSessionView,
     MessagesPage,
     MessageView,
     ProposalView,
     ReviewedView,
-    SessionView,
     TurnView,
 )
 from mealquest.strategy.talk_replies import LiveTurn
@@ -43,7 +43,7 @@ class ChatPage(View):
     further back, null where this one goes back to the beginning.
     """
 
-    session: SessionView | None
+    session: ChatSessionView | None
     shown: list[MessageView]
     first: str | None
     earlier: str | None
@@ -88,7 +88,7 @@ def time_of_day(value: datetime) -> str:
 
 
 @feature.get(api="/api/merchant/strategy-chat/session", roles=MANAGEMENT, scope=Scope.QUERY)
-def session(call: Call, form: SessionForm) -> SessionView:
+def session(call: Call, form: SessionForm) -> ChatSessionView:
     """The open chat. 404 where there is none: only POST makes one."""
     return service.current(call.merchant_id, form.session_id)
 
@@ -102,7 +102,7 @@ def session(call: Call, form: SessionForm) -> SessionView:
     action="STRATEGY_CHAT_SESSION_CREATE",
     see_other=lambda _view: url_for("strategy_chat.chat.page"),
 )
-def begin(call: Call, form: NoInput) -> SessionView:
+def begin(call: Call, form: NoInput) -> ChatSessionView:
     """Begin a new chat; the one before is closed, and its proposal stays in the inbox."""
     return service.begin(call.merchant_id, call.principal)
 

@@ -3,7 +3,7 @@
 from flask import url_for
 
 from mealquest.core.principal import MANAGEMENT
-from mealquest.strategy import service
+from mealquest.strategy import notes, service
 from mealquest.strategy.forms import PlanForm, PlanPathForm
 from mealquest.strategy.plan_replies import PlanView
 from mealquest.tenancy.service import Operation
@@ -11,6 +11,12 @@ from mealquest.web.frame import Call, Face, Feature, Scope
 
 feature = Feature("strategy_plans")
 PAGE_WAIT_S = 1.5  # the page of the plan then shows that it is thought about, and renews itself
+
+
+@feature.word
+def plan_question(slot: str) -> str:
+    """What is still to be said, in the reader's language; the plan itself keeps the shop's."""
+    return notes.question(slot)
 
 
 def _next_page(view: PlanView) -> str:

@@ -218,7 +218,7 @@ class ApprovedStrategy(View):
     approved_at: Timestamp
 
 
-class SessionView(View):
+class ChatSessionView(View):
     merchant_id: str
     session_id: str
     pending_review: ReviewCard | None
@@ -230,7 +230,7 @@ class SessionView(View):
     approved_strategies: list[ApprovedStrategy]
 
 
-class TurnView(SessionView):
+class TurnView(ChatSessionView):
     """How a message was answered, with the chat as it is then.
 
     `reason`: why there was no answer; `reasons`: why there is no proposal; `message`: what is to
@@ -244,7 +244,7 @@ class TurnView(SessionView):
     message: str | None = None
 
 
-class ReviewedView(SessionView):
+class ReviewedView(ChatSessionView):
     status: ProposalStatus
     proposal_id: str
     campaign_id: str | None = None

@@ -35,11 +35,11 @@ from mealquest.strategy.models import StrategyMessage, StrategySession
 from mealquest.strategy.replies import (
     ActiveCampaign,
     ApprovedStrategy,
+    ChatSessionView,
     MessagesPage,
     MessageView,
     ReviewCard,
     ReviewedView,
-    SessionView,
 )
 from mealquest.strategy.words import in_shops_words
 from mealquest.tenancy import service as tenancy
@@ -48,7 +48,7 @@ CREATED = "STRATEGY_CHAT_SESSION_CREATED"
 CREATE = "STRATEGY_CHAT_SESSION_CREATE"  # the audit's action
 
 
-def begin(merchant_id: str, by: Principal) -> SessionView:
+def begin(merchant_id: str, by: Principal) -> ChatSessionView:
     """A new chat in place of the one that was open. Its proposal stays in the inbox."""
     with transaction(merchant_id) as session:
         tenancy.settings_of(session, merchant_id)
@@ -56,7 +56,7 @@ def begin(merchant_id: str, by: Principal) -> SessionView:
         if old is not None:
             _end(session, old)
         row = open_one(session, merchant_id, by)
-        return SessionView(**view_values(session, row))
+        return ChatSessionView(**view_values(session, row))
 
 
 def _end(session: Session, row: StrategySession) -> None:
@@ -90,7 +90,7 @@ def open_one(session: Session, merchant_id: str, by: Principal) -> StrategySessi
                 " for review before anything runs."
             )
         say(session, row, Speaker.SYSTEM, greeting)
-        view = SessionView(**view_values(session, row))
+        view = ChatSessionView(**view_values(session, row))
         audit.record(session, merchant_id, CREATE, by, {"sessionId": row.id})
         outbox.publish(session, merchant_id, CREATED, view.model_dump(mode="json", by_alias=True))
     return row
@@ -130,11 +130,11 @@ def say(
 # --- reading ----------------------------------------------------------------------------------
 
 
-def current(merchant_id: str, session_id: str | None) -> SessionView:
+def current(merchant_id: str, session_id: str | None) -> ChatSessionView:
     """The open chat. SessionNotFound: there is none, or not of this id. Makes none."""
     with transaction(merchant_id) as session:
         row = require_open(session, merchant_id, session_id)
-        return SessionView(**view_values(session, row))
+        return ChatSessionView(**view_values(session, row))
 
 
 def require_open(

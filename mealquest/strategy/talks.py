@@ -13,7 +13,7 @@ from mealquest.strategy.domain import TurnStatus
 from mealquest.strategy.errors import TurnNotFound
 from mealquest.strategy.models import StrategySession, StrategyTurn
 from mealquest.strategy.replays import looked_at
-from mealquest.strategy.replies import ProposalView, SessionView, TurnView
+from mealquest.strategy.replies import ChatSessionView, ProposalView, TurnView
 from mealquest.strategy.sessions import view_values
 from mealquest.strategy.talk_replies import LiveTurn
 from mealquest.strategy.turns import finish, shown, too_late
@@ -24,7 +24,7 @@ from mealquest.tenancy import service as tenancy
 class Talk:
     """`again`: what was asked last, where nobody could answer it."""
 
-    session: SessionView | None = None
+    session: ChatSessionView | None = None
     proposal: ProposalView | None = None
     turn: LiveTurn | None = None
     again: str | None = None
@@ -54,7 +54,7 @@ def _look(merchant_id: str) -> tuple[Talk, StrategyTurn | None]:
         pending = queries.pending_of(session, merchant_id, row.id)
         currency = tenancy.settings_of(session, merchant_id).currency
         talk = Talk(
-            session=SessionView(**view_values(session, row)),
+            session=ChatSessionView(**view_values(session, row)),
             proposal=looked_at(session, pending, currency) if pending else None,
             again=None if live or pending else _unanswered(session, row),
         )
