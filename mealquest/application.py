@@ -208,6 +208,7 @@ def _connect(app: Flask, settings: Settings, db_url: str, admin_url: str, redis_
         "pool_size": settings.db_pool_max,
         "max_overflow": 0,
         "pool_timeout": 10,
+        "hide_parameters": True,  # values of a statement that failed belong in no log
         "connect_args": connect_args,
     }
     app.config["MIGRATION_URL"] = admin_url

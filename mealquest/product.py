@@ -268,7 +268,7 @@ def _children(listener: socket.socket, settings: Settings) -> list[Child]:
         "worker": common,
         **{name: [queue] for name, queue in own.items()},
     }.items():
-        served = [part for queue in queues for part in ("--queue", queue)]
+        served = [part for queue in queues for part in ("--queue", queue)] if own else []
         children.append(Child(name, [*flask, "worker", *served]))
     children.append(Child("scheduler", [*flask, "scheduler"]))
     return children

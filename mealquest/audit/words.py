@@ -88,6 +88,7 @@ MACHINES: dict[str, Any] = {
 }
 
 DETAILS: dict[str, Any] = {
+    "planId": lazy_gettext("Request for a draft"),
     "action": lazy_gettext("What"),
     "birthday": lazy_gettext("Day of birth"),
     "amount": lazy_gettext("Amount"),

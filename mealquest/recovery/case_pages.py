@@ -167,7 +167,7 @@ def _page(
 ) -> tuple[list[CaseRowView], str | None]:
     place = Keyset.decode(cursor) if cursor else None
     with transaction(merchant_id) as session:
-        zone = ZoneInfo(tenancy.settings_of(session, merchant_id).time_zone)
+        zone = ZoneInfo(tenancy.place_of(session, merchant_id).time_zone)
         query = _query(merchant_id, form, zone).limit(limit + 1)
         if place:
             last = tuple_(RecoveryCase.first_failed_at, RecoveryCase.invoice_id)

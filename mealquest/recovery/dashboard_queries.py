@@ -77,12 +77,8 @@ _HOUR = """
              ORDER BY created_at DESC LIMIT :busiest) AS newest
 """
 _HOUR_OF_ONE = text(_HOUR.format(":merchant"))
-_HOUR_OF_ALL = text(
-    _merchants("usage_logs")
-    + " SELECT hour.* FROM turn CROSS JOIN LATERAL ("
-    + _HOUR.format("turn.merchant_id")
-    + ") AS hour"
-)
+_HOURS = " SELECT hour.* FROM turn CROSS JOIN LATERAL ({0}) AS hour"
+_HOUR_OF_ALL = text(_merchants("usage_logs") + _HOURS.format(_HOUR.format("turn.merchant_id")))
 
 _TASKS_OF_WEEKS = text(
     """

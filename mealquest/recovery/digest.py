@@ -29,6 +29,7 @@ from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import MerchantAccount, MerchantNotFound
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
+SLACK = timedelta(minutes=10)  # between the database's clock and ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,17 @@ class Period:
 
     @classmethod
     def of(cls, payload: dict[str, Any], now: datetime) -> Self:
-        """What a task says; the last seven days, today included, where it says nothing."""
+        """What a task says; the last seven days, today included, where it says nothing, or where
+        somebody has brought it forward, so that its days are not over."""
         try:
-            return cls(
+            said = cls(
                 date.fromisoformat(payload["from"]),
                 date.fromisoformat(payload["until"]),
                 datetime.fromisoformat(payload["dueAt"]).astimezone(UTC),
             )
         except (KeyError, TypeError, ValueError):
             return cls._to_try(now)
+        return cls._to_try(now) if (now + SLACK).date() < said.until else said
 
     def following(self, now: datetime) -> Self:
         """The next one: where this one ends, whenever this one was sent."""
@@ -107,7 +110,7 @@ def send(task: Task) -> Done:
             if not account.email:
                 return Done("no_email")
             left = suppressions.is_suppressed(session, task.merchant_id, account.email)
-            locale = tenancy.settings_of(session, task.merchant_id).locale
+            locale = tenancy.place_of(session, task.merchant_id).locale
             days = figures.of_days(session, task.merchant_id, period.first, period.until)
             sums = figures.recovered(session, task.merchant_id, period.first, period.until)
     except MerchantNotFound:

@@ -113,8 +113,16 @@ class StripeGateway:
             for one in self._all(lambda more: self._client.v1.subscriptions.list(params | more))
         ]
         for one in ids:
-            _asked(partial(self._client.v1.subscriptions.cancel, one))
+            self._cancel(one)
         return len(ids)
+
+    def _cancel(self, subscription_id: str) -> None:
+        """One that was cancelled meanwhile is what was asked for."""
+        try:
+            _asked(partial(self._client.v1.subscriptions.cancel, subscription_id))
+        except StripeRefused as refused:
+            if refused.code != "resource_missing":
+                raise
 
     def authorize_url(self, state: str, redirect_uri: str) -> str:
         params: Any = {"scope": "read_write", "state": state, "redirect_uri": redirect_uri}

@@ -91,7 +91,7 @@ def written(
     `unsubscribe_url`: of a mail that is not transactional; it takes a POST without a question.
     """
     with in_language_of(brand):
-        refuse, invoice = gettext("Unsubscribe"), gettext("Invoice")
+        refuse, invoice = gettext("Unsubscribe"), gettext("Bill")
     parts = replace(
         parts,
         subject=one_line(parts.subject)[:LONGEST_SUBJECT],

@@ -61,7 +61,7 @@ def page(token: str) -> PayView:
     link = payer_links.pay_link(token)
     with transaction(link.merchant_id) as session:
         account = account_of(session, link.merchant_id)
-        shop = tenancy.settings_of(session, link.merchant_id)
+        shop = tenancy.place_of(session, link.merchant_id)
         case = _case(session, link)
     brand = branded(account, token)
     if link.is_over:

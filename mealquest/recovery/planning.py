@@ -35,7 +35,7 @@ from mealquest.recovery.queue_queries import Task
 from mealquest.recovery.running import Done, Later, Never, Outcome
 from mealquest.recovery.schedule import Rules, Situation, Skip, Wait
 from mealquest.tenancy import service as tenancy
-from mealquest.tenancy.service import MerchantAccount, MerchantFacts
+from mealquest.tenancy.service import MerchantAccount, Place
 
 # Of a task that has another owner, or an end, nothing is written; a late one is taken up again.
 LOST = Later("the lease ran out", wait_s=1.0)
@@ -46,13 +46,13 @@ class Shop:
     """The merchant a reminder is for, as it is set up now."""
 
     account: MerchantAccount
-    facts: MerchantFacts
+    place: Place
     rules: Rules
     is_paused: bool
 
     @property
     def brand(self) -> Brand:
-        return brand_of(self.account, self.facts)
+        return brand_of(self.account, self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Planned:
     own: Words | None
 
 
-def brand_of(account: MerchantAccount, facts: MerchantFacts) -> Brand:
+def brand_of(account: MerchantAccount, place: Place) -> Brand:
     """How a merchant's mails look and who they are from."""
     return Brand(
         merchant_id=account.merchant_id,
@@ -73,7 +73,7 @@ def brand_of(account: MerchantAccount, facts: MerchantFacts) -> Brand:
         color=account.brand_color,
         logo_url=account.logo_url,
         support_email=account.support_email or account.email,
-        locale=facts.locale,
+        locale=place.locale,
     )
 
 
@@ -109,9 +109,9 @@ def pointless(invoice: Invoice) -> str:
 def shop_of(merchant_id: str) -> Shop:
     with transaction(merchant_id) as session:
         account = tenancy.account_of(session, merchant_id)
-        facts = tenancy.settings_of(session, merchant_id)
+        place = tenancy.place_of(session, merchant_id)
         row = session.get(DunningSettings, merchant_id)
-        return Shop(account, facts, rules_of(row, facts.time_zone), bool(row and row.is_paused))
+        return Shop(account, place, rules_of(row, place.time_zone), bool(row and row.is_paused))
 
 
 def plan(session: Session, task: Task, shop: Shop, invoice: Invoice) -> Planned | Outcome:

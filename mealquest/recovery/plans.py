@@ -190,7 +190,7 @@ def _tell(session: Session, account: MerchantAccount, month: date, now: Used) ->
         session, merchant_id, "RECOVERY_CHANGED", {"invoiceId": None, "what": "quota_exceeded"}
     )
     if account.email:
-        shop = tenancy.settings_of(session, merchant_id)
+        shop = tenancy.place_of(session, merchant_id)
         with force_locale(shop.locale.replace("-", "_")):
             message = _message(account, account.email, now)
         messages.post(session, MessageKind.EMAIL, message, has_edge=mail.has_edge())

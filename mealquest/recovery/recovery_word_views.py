@@ -39,7 +39,7 @@ def case_state(row: CaseRowView) -> tuple[str, str]:
         "paid": (_("Paid"), "success"),
         "paid_out_of_band": (_("Paid elsewhere"), "success"),
         "voided": (_("Voided"), "neutral"),
-        "uncollectible": (_("Given up"), "neutral"),
+        "uncollectible": (_("Written off"), "neutral"),
         "subscription_ended": (_("Subscription ended"), "neutral"),
         "disconnected": (_("Disconnected"), "neutral"),
     }

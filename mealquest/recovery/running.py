@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mealquest.core.db import transaction
@@ -20,6 +21,7 @@ from mealquest.recovery.tasks import NewTask as NewTask
 
 BACKOFF_S = (60, 300, 1800, 7200, 21_600)  # after the first, second … failed attempt
 MOST_ATTEMPTS = len(BACKOFF_S) + 1
+LONGEST_WAIT_S = 86_400.0  # that a foreign system may ask for
 ERROR_LENGTH = 500
 
 log = structlog.get_logger(__name__)
@@ -114,7 +116,14 @@ def outcome_of(one: Task) -> Outcome:
         return process(one)
     except Exception as failure:
         log.error("task failed", task_id=one.id, merchant_id=one.merchant_id, exc_info=failure)
-        return Later(f"{type(failure).__name__}: {failure}"[:ERROR_LENGTH])
+        return Later(_name_of(failure)[:ERROR_LENGTH])
+
+
+def _name_of(failure: Exception) -> str:
+    """For people to read: a database's error would show them a statement and its values."""
+    if isinstance(failure, SQLAlchemyError):
+        return type(getattr(failure, "orig", None) or failure).__name__
+    return f"{type(failure).__name__}: {failure}"
 
 
 def _write(session: Session, one: Task, outcome: Outcome) -> bool:
@@ -123,6 +132,8 @@ def _write(session: Session, one: Task, outcome: Outcome) -> bool:
     if isinstance(outcome, Never):
         return queue.end(session, one, TaskStatus.FAILED, None, outcome.why[:ERROR_LENGTH])
     wait_s = outcome.wait_s if outcome.wait_s is not None else backoff_s(one.attempts)
+    if wait_s is not None and not outcome.planned:
+        wait_s = min(wait_s, LONGEST_WAIT_S)
     if wait_s is None or (not outcome.planned and one.attempts >= MOST_ATTEMPTS):
         return queue.end(session, one, TaskStatus.FAILED, None, outcome.why[:ERROR_LENGTH])
     return queue.put_back(session, one, outcome.why, wait_s, planned=outcome.planned)

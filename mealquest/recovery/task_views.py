@@ -53,7 +53,7 @@ def tasks_csv(call: Call, form: TasksForm) -> Response:
         _("Due (%(zone)s)", zone=here.key),
         _("Task"),
         _("State"),
-        _("Invoice"),
+        _("Unpaid invoice"),
         _("Attempts"),
         _("Outcome"),
         _("Reason"),

@@ -65,6 +65,7 @@ def note_click(session: Session, merchant_id: str, log_id: int) -> bool:
     """False: it was counted before, or there is no such mail."""
     is_first = _first(session, merchant_id, log_id, "clicked_at")
     if is_first:
+        note_open(session, merchant_id, log_id)  # who clicks has read, pictures or none
         usage.add_to_day(session, merchant_id, total_clicks=1)
     return is_first
 

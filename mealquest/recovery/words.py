@@ -111,7 +111,7 @@ def brand_of(session: Session, merchant_id: str) -> Brand:
         color=account.brand_color,
         logo_url=account.logo_url,
         support_email=account.support_email,
-        locale=tenancy.settings_of(session, merchant_id).locale,
+        locale=tenancy.place_of(session, merchant_id).locale,
     )
 
 
@@ -127,7 +127,7 @@ def _checked(form: WordsForm) -> Words:
 def _letter(brand: Brand, attempt: int, words: Words | None) -> LetterView:
     parts = _parts(brand, attempt, words)
     with letters.in_language_of(brand):
-        invoice = gettext("Invoice")
+        invoice = gettext("Bill")
     return LetterView(
         retry_attempt=attempt,
         subject=parts.subject,

@@ -1,5 +1,7 @@
 """Work done by somebody else's worker, over HTTP: the same claim, the same single end."""
 
+from typing import Any
+
 from sqlalchemy.orm import Session
 
 from mealquest.core.db import transaction
@@ -15,6 +17,7 @@ from mealquest.recovery.task_forms import CompleteForm
 from mealquest.recovery.task_replies import Claimed, ClaimedTask, TaskDone
 from mealquest.recovery.working import longest_s
 
+CODE_LENGTH = 3  # of a currency
 REPORTED = "the worker reported a failure"
 _after = ""  # where this process's next claim goes on, so that merchants take turns
 
@@ -73,7 +76,15 @@ def _count(session: Session, row: ScheduledTask, form: CompleteForm) -> None:
     cents = form.recovered_cents or 0
     if not (row.invoice_id and cents):
         usage.log(session, row.merchant_id, Metric.RECOVERY_SUCCESS, task_id=row.id)
-    elif not recovered.reported(session, row.merchant_id, row.invoice_id, cents):
-        return
+    else:
+        currency = _currency(row.payload)
+        recovered.reported(session, row.merchant_id, row.invoice_id, cents, currency)
     if cents and not row.invoice_id:
         usage.add_to_day(session, row.merchant_id, recovered_cents=cents)
+
+
+def _currency(payload: dict[str, Any]) -> str:
+    """Of a task's amounts: Stripe's code; US dollars where the task names none."""
+    said = payload.get("currency")
+    is_code = isinstance(said, str) and len(said) == CODE_LENGTH and said.isalpha()
+    return str(said).lower() if is_code and str(said).isascii() else "usd"

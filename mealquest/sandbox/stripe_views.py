@@ -79,10 +79,10 @@ def decline_words(code: str | None) -> str:
 def sandbox_state(status: str) -> tuple[str, str]:
     """What an invoice's state is called, and the tone of its badge."""
     words = {
-        "open": (_("Open"), "warning"),
+        "open": (_("Unpaid"), "warning"),
         "paid": (_("Paid"), "success"),
         "void": (_("Voided"), "neutral"),
-        "uncollectible": (_("Given up"), "neutral"),
+        "uncollectible": (_("Written off"), "neutral"),
     }
     return words.get(status, (status, "neutral"))
 

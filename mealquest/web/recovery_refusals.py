@@ -47,6 +47,45 @@ RECOVERY: dict[str, Any] = {
     "the queue holds as many tasks as the plan includes, upgrade it for more": lazy_gettext(
         "As many reminders wait as the plan includes. A larger one has more."
     ),
+    # tasks, and invoices in recovery
+    "Task not found": lazy_gettext("There is no such task here. Perhaps it was removed."),
+    "only a failed task can be retried": lazy_gettext(
+        "Only a task that has failed can be tried again. Look how it stands now."
+    ),
+    "another task for the same is waiting or running": lazy_gettext(
+        "Another task does the same already, so this one was not taken up again."
+    ),
+    "the task is not running for this claim": lazy_gettext(
+        "This task is not being worked on any more."
+    ),
+    "runAt must be within a year": lazy_gettext("Choose a moment within the next year."),
+    "status of a new task cannot be chosen": lazy_gettext(
+        "A new task always waits first; leave its state out."
+    ),
+    "payload holds a number that is out of range": lazy_gettext(
+        "The details hold a number that is too large."
+    ),
+    "Invoice not found": lazy_gettext("No failed payment of this invoice is known here."),
+    "no reminder of this invoice waits": lazy_gettext(
+        "No reminder of this invoice waits any more, so there was nothing to send."
+    ),
+    # operators
+    "operator access is not configured": lazy_gettext(
+        "This installation has no operator key yet, so nobody can sign in here."
+    ),
+    "job not found": lazy_gettext(
+        "This job is not there any more: it was done, deleted, or its minute is over."
+    ),
+    "only a failed job can be put back": lazy_gettext(
+        "Only a job that has failed can be put back. Perhaps it runs again already."
+    ),
+    "Redis does not answer": lazy_gettext(
+        "Redis does not answer. Nothing was done; try again when it is back."
+    ),
+    # only Stripe is told these
+    "Missing Stripe-Signature header": NOTHING,
+    "Invalid Stripe signature": NOTHING,
+    "STRIPE_WEBHOOK_SECRET is not set": NOTHING,
     "X-Merchant-Stripe-Id is not the merchant's": NOTHING,
     "invalid admin key": NOTHING,
 }

@@ -23,6 +23,9 @@ FIELD_MESSAGES: dict[str, Any] = {
     "must be a number of days": lazy_gettext("Enter a number of days, such as 3 or 0.5."),
     "must be at most 30 days": lazy_gettext("Enter at most 30 days."),
     "must be a whole number": lazy_gettext("Enter a whole number."),
+    "must be a whole number that is not negative": lazy_gettext(
+        "Enter a whole number, zero or more."
+    ),
     "must be a number": lazy_gettext("Enter a number, such as 0.88."),
     "must be at least 0.5 and below 1": lazy_gettext("Enter a share from 0.5 to 0.99."),
     "must not be larger than the amount paid in": lazy_gettext(
@@ -41,6 +44,7 @@ FIELD_MESSAGES: dict[str, Any] = {
     "must be APPROVE or REJECT": lazy_gettext("Approve or reject it."),
     "is not valid": lazy_gettext("This is not valid."),
     "is not known here": lazy_gettext("This is not known here."),
+    "is not known": lazy_gettext("This is not known here."),
     "must be an IANA time zone": lazy_gettext("Choose one of the time zones offered."),
     "format invalid": lazy_gettext("This does not have the right form."),
     "contains characters that are not allowed": lazy_gettext(
@@ -72,6 +76,10 @@ PATTERNS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (
         re.compile(r"\w+ quota exceeded for merchant .+"),
         lazy_gettext("The shop has used up what it may do per minute. Try again in a minute."),
+    ),
+    (
+        re.compile(r"unknown task type \w+"),
+        lazy_gettext("This kind of task is not known here."),
     ),
     (
         re.compile(r"Idempotency-Key must be printable and at most \d+ characters"),

@@ -283,6 +283,7 @@
   const aimed = location.hash && byId(location.hash.slice(1));
   if (aimed instanceof HTMLDialogElement) aimed.showModal();
 
+  document.querySelector(".mq-side-nav [aria-current]")?.scrollIntoView({ block: "nearest" });   // a long way down
   markScrollers();
   startTimers();
 })();

@@ -26,15 +26,15 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 NAMES = """
     MealQuest Stripe OpenAPI En English Chrome Linux Fixture Merchant User Friend Bistro Harbor
     Chen Yulan Zhou Ming Lin Xiaomei Henri Laurent Braised Beef Thirty Off Noodle House Corner
-    Coffee Welcome
+    Coffee Welcome Shift
 """
 # What the demo data's proposal says, in the language that its shop speaks.
 DRAFT = "Rainy Day Promotion|Rainy Day Hot Soup|Rain outside, hot soup inside|" + (
     r"Fits the weather - Warmth when it rains|It rains outside\. Inside, the soup is hot"
 )
 ALLOWED = re.compile(
-    rf"https?://\S+|{DRAFT}|[\w.]+@[\w.]+|\b(?:{'|'.join(NAMES.split())}|[A-Z][A-Z0-9_]+|nobody)\b"
-    r"|\b(?:txn|req|u|m|topup|voucher|staff|audit|refund|export)_\w+"  # ids
+    rf"https?://\S*|{DRAFT}|[\w.]+@[\w.]+|\b(?:{'|'.join(NAMES.split())}|[A-Z][A-Z0-9_]+|nobody)\b"
+    r"|\b(?:txn|req|u|m|topup|voucher|staff|audit|refund|export|plan|in)_\w+"  # ids
     r"|\b(?:partner|ext_order|campaign|sku|tpl)_\w+"
     r"|\bFire sale: "  # named in the shop's language, which is English here
     r"|\b[a-z]+\.[a-z_]+\b|(?:/[\w.{}-]+)+"  # routes and paths
@@ -94,6 +94,7 @@ def examples(product) -> dict[str, str]:
         "audit_id": audit_id,
         "export_id": asked.json()["exportId"],
         "invoice_id": failed_invoice(product),
+        "task_id": parked_task(product),
         "invoice_no": invoice.json()["invoiceNo"],
         "staff_id": "staff_clerk",
         "merchant_id": MERCHANT,
@@ -114,6 +115,19 @@ def failed_invoice(product: Product) -> str:
             [MERCHANT],
         )
     return "in_example"
+
+
+def parked_task(product: Product) -> str:
+    """A reminder that was given up."""
+    with product.database() as connection:
+        connection.execute(
+            "INSERT INTO scheduled_tasks (merchant_id, id, task_type, payload, status, invoice_id,"
+            " attempts, last_error, completed_at) VALUES (%s, 71, 'dunning_retry',"
+            """ '{"invoiceId": "in_example"}', 'failed', 'in_example', 6, 'Stripe: 500', now())"""
+            " ON CONFLICT DO NOTHING",
+            [MERCHANT],
+        )
+    return "71"
 
 
 def receivable_of(product: Product, api: httpx.Client) -> str:

@@ -67,11 +67,15 @@ class Asked:
 
 
 class MailEdge(FakeServer):
-    """`asked` lists every request; `sent` the mails that went out, one an idempotency key."""
+    """`asked` lists every request; `sent` the mails that went out, one an idempotency key.
+
+    `hanging` are the keys of those that get no answer.
+    """
 
     def __init__(self) -> None:
         self.coming: deque[Behaviour] = deque()
         self.asked: list[Asked] = []
+        self.hanging: list[str] = []
         self._taken: dict[str, Asked] = {}
         self.serve(_handler_of(self))
 
@@ -107,6 +111,7 @@ def _handler_of(edge: MailEdge) -> type[Handler]:
                 self.answer(409, {}, b'{"name":"invalid_idempotent_request","message":"no"}')
                 return
             if behaviour is Behaviour.HANGS:
+                edge.hanging.append(asked.key)
                 edge.closing.wait(30)
             if behaviour in SILENT:
                 self.close_connection = True

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -64,6 +65,14 @@ def figures(url: str) -> Counter[str]:
     lines = httpx.get(f"{url}/metrics", timeout=10).text.splitlines()
     pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     return Counter({name: float(value) for name, value in pairs})
+
+
+def _child_name(words: list[str]) -> str | None:
+    """What a product calls its child with this command line; a worker by the queues it serves."""
+    if "worker" in words:
+        queues = tuple(word for flag, word in pairwise(words) if flag == "--queue")
+        return {("agent",): "strategist", ("recovery",): "recovery worker"}.get(queues, "worker")
+    return next((name for name in ("gunicorn", "scheduler") if name in words), None)
 
 
 class Running:
@@ -196,13 +205,10 @@ class Product(Running):
 
     def children(self) -> dict[str, int]:
         """Process ids of the web server's master, the workers and the scheduler, by name."""
-        marks = {"agent": "strategist", "worker": "worker", "scheduler": "scheduler"}
         found = {}
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.Error):
-                words = child.cmdline()
-                known = marks | {"gunicorn": "gunicorn"}
-                name = next((name for mark, name in known.items() if mark in words), None)
+                name = _child_name(child.cmdline())
                 found |= {name: child.pid} if name else {}
         return found
 

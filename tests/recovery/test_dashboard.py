@@ -11,7 +11,6 @@ from mealquest.core.db import transaction
 from mealquest.core.principal import Role
 from mealquest.recovery import overview, plans, usage
 from mealquest.recovery.activity_forms import SpanForm
-from mealquest.recovery.case_models import RecoveryCase
 from mealquest.recovery.domain import CaseStatus, Closed, Metric, TaskType
 from mealquest.recovery.models import DailyRecovery
 from mealquest.tenancy import service as tenancy

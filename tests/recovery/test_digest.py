@@ -143,9 +143,19 @@ def test_periods_follow_each_other_whenever_digests_are_sent(late, second):
         assert period.until - period.first == timedelta(days=7)
         following = period.following(now)
         assert following.first == period.until
-        assert Period.of(following.task_of("m").payload, now) == following
+        assert Period.of(following.task_of("m").payload, following.due_at) == following
         assert following.due_at.date() >= following.until
         period = following
+
+
+def test_one_that_is_brought_forward_tells_of_the_week_behind_it_and_the_next_comes_a_week_on():
+    shop = merchant()
+    recovered(shop, 4_200, "usd", days_ago=0)
+    (mail,) = run(shop, Period.starting(utc_now()))
+    assert "US$42.00" in mail.message.subject
+    (following,) = live(shop)
+    assert timedelta(days=6, hours=23) < following["run_at"] - utc_now() <= timedelta(days=7)
+    assert following["payload"]["from"] == (utc_now().date() + timedelta(days=1)).isoformat()
 
 
 def test_days_are_half_open():

@@ -16,13 +16,12 @@ pytestmark = pytest.mark.usefixtures("app")
 
 def enqueue(merchant_id: str, count: int = 1, **options) -> list[int]:
     with transaction(merchant_id) as session:
-        found = [
+        return [
             tasks.enqueue(
                 session, merchant_id, TaskType.DUNNING_RETRY, {"invoiceId": "in_1"}, **options
             )
             for _ in range(count)
         ]
-    return found
 
 
 def row(merchant_id: str, task_id: int) -> ScheduledTask:

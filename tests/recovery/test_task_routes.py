@@ -10,7 +10,7 @@ from mealquest.core.db import transaction
 from mealquest.core.principal import Role
 from mealquest.identity import service as identity
 from mealquest.recovery.domain import TaskStatus
-from mealquest.recovery.models import DailyMetric, ScheduledTask, UsageLog
+from mealquest.recovery.models import DailyMetric, DailyRecovery, ScheduledTask, UsageLog
 from mealquest.tenancy import service as tenancy
 from tests.factories.http import Client, assert_problem, bearer, client_of, staff_token
 from tests.factories.merchants import make_merchant
@@ -223,6 +223,17 @@ def test_an_end_counts_once_and_another_end_is_refused(client) -> None:
     assert_problem(complete(client, task["id"], success=False), 409)
     assert metrics(M) == ["recovery_success"]
     assert cents(M) == 500
+
+
+def test_what_workers_tell_of_one_invoice_counts_once_and_has_a_label(client) -> None:
+    for cents_told in (500, 700):
+        make_task(M, invoice_id="in_1", payload={"invoiceId": "in_1", "currency": "jpy"})
+        assert complete(client, claim(client)["id"], success=True, recoveredCents=cents_told)
+    assert cents(M) == 500
+    assert metrics(M) == ["recovery_success"]
+    with transaction(M) as session:
+        labels = session.scalars(select(DailyRecovery).where(DailyRecovery.merchant_id == M)).all()
+    assert [(one.amount_minor, one.currency, one.count) for one in labels] == [(500, "jpy", 1)]
 
 
 def test_a_failure_is_told_once(client) -> None:

@@ -12,7 +12,7 @@ from mealquest.core.db import platform_transaction, transaction
 from mealquest.recovery import chains, janitor, running, tasks, working
 from mealquest.recovery.domain import PLATFORM, TaskStatus, TaskType, chain_key
 from mealquest.recovery.models import ProcessedEvent, ScheduledTask
-from mealquest.recovery.running import Done, NewTask
+from mealquest.recovery.running import Done, Later, NewTask
 from mealquest.tenancy import service as tenancy
 from tests.factories.recovery import make_task
 
@@ -96,6 +96,27 @@ def test_a_task_that_is_cancelled_while_it_runs_writes_nothing(process) -> None:
     working.work()
     assert row("m_a", task_id).outcome == "invoice_paid"
     assert written == []
+
+
+def test_a_statement_that_fails_shows_nobody_its_values(process) -> None:
+    task_id = make_task("m_a")
+
+    def breaks(task) -> Done:
+        with transaction("m_a") as session:
+            session.execute(text("SELECT CAST(:said AS int)"), {"said": "payer@example.com"})
+        return Done()
+
+    process(breaks)
+    working.work(lease_s=5)
+    assert row("m_a", task_id).last_error == "InvalidTextRepresentation"
+    assert row("m_a", task_id).status is TaskStatus.PENDING
+
+
+def test_nobody_can_ask_for_more_than_a_day(process) -> None:
+    task_id = make_task("m_a")
+    process(lambda task: Later("429", wait_s=1e9))
+    working.work(lease_s=5)
+    assert row("m_a", task_id).run_at - utc_now() <= timedelta(days=1)
 
 
 def test_claims_go_round_the_merchants(process) -> None:

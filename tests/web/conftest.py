@@ -32,8 +32,13 @@ def client(app: Flask) -> Client:
 
 @pytest.fixture
 def shop(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A shop; the product's own address is one where nobody answers the sandbox gateway."""
-    monkeypatch.setattr(app.config["SETTINGS"], "port", 1)
+    """A shop; the product's own address is one where nobody answers the sandbox gateway.
+
+    An operators' key that a sample sets is gone after the test.
+    """
+    settings = app.config["SETTINGS"]
+    monkeypatch.setattr(settings, "port", 1)
+    monkeypatch.setattr(settings, "admin_api_key", settings.admin_api_key)
     return open_shop("Alpha", 6)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from mealquest.core.db import transaction
 from mealquest.core.principal import Role
+from mealquest.core.settings import Profile
 from mealquest.identity import service as identity
 from tests.conftest import JWT_SECRET
 from tests.factories.http import assert_problem, bearer, minted
@@ -209,6 +210,20 @@ def test_a_wrong_api_key_is_refused(client, operator_key, key) -> None:
 def test_without_a_key_configured_nobody_is_the_operator(client, key) -> None:
     assert client.get(LIST, headers={"X-Api-Key": key}).status_code == 401
     assert client.get(LIST, headers=bearer(key)).status_code == 401
+
+
+@pytest.mark.parametrize("profile", [Profile.STAGING, Profile.PROD])
+def test_routes_of_operators_are_shut_without_a_key_in_production(
+    client, app, monkeypatch, profile
+) -> None:
+    monkeypatch.setattr(app.config["SETTINGS"], "profile", profile)
+    for headers in ({}, {"X-Api-Key": OPERATOR_KEY}):
+        answer = client.get("/api/merchants", headers=headers)
+        assert_problem(answer, 403, code="OPERATOR_KEY_UNSET")
+
+    monkeypatch.setattr(app.config["SETTINGS"], "admin_api_key", OPERATOR_KEY)
+    assert_problem(client.get("/api/merchants", headers={"X-Api-Key": "wrong"}), 401)
+    assert client.get("/api/merchants", headers={"X-Api-Key": OPERATOR_KEY}).status_code == 200
 
 
 # --- routes that are open to everybody -----------------------------------------------------

@@ -32,7 +32,8 @@ def test_a_refused_form_is_shown_again_as_an_error(client, shop, endpoint) -> No
 
     answer = send(client, endpoint, Face.PAGE, nothing, shop)
 
-    if answer.status_code == 303:
+    if answer.status_code < 400:
+        assert "data-error-summary" not in answer.text
         return  # every field may be left empty
     assert 400 <= answer.status_code < 500
     assert answer.mimetype == "text/html"
@@ -208,4 +209,5 @@ def test_pages_of_forms_need_a_person(client, shop) -> None:
             sample = sample_of(endpoint, shop)
             answer = send(client, endpoint, Face.PAGE, sample, shop, headers={})
             assert answer.status_code == 303, endpoint.full_name
-            assert answer.headers["Location"].startswith("/console/sign-in")
+            own = "/ops" if endpoint.roles == {Role.OPERATOR} else "/console"
+            assert answer.headers["Location"].startswith(f"{own}/sign-in")

@@ -21,7 +21,8 @@ KINDS = {
     for name, kind in vars(errors).items()
     if isinstance(kind, type) and issubclass(kind, AppError)
 }
-# No page can be refused with these: programming errors, edges, sockets, and the model's.
+# No page can be refused with these: programming errors, edges, sockets, webhooks, workers of
+# others, and the model's.
 BEHIND_THE_PAGES = (
     "mealquest/core/crypto.py",
     "mealquest/identity/gateway.py",
@@ -29,6 +30,9 @@ BEHIND_THE_PAGES = (
     "mealquest/realtime/errors.py",
     "mealquest/realtime/views.py",
     "mealquest/recovery/endpoints.py",
+    "mealquest/recovery/events.py",
+    "mealquest/recovery/worker_acts.py",
+    "mealquest/recovery/worker_views.py",
     "mealquest/sandbox/model.py",
     "mealquest/strategy/agent/",
 )
