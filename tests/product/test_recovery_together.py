@@ -146,7 +146,7 @@ def test_everything_happens_once_whoever_does_it_and_whoever_dies(story, crew, e
     story.of_both(lambda account, name: stripe.closes(account, name, "void"), void)
     story.of_both(stripe.retries, again)
     story.tell()
-    until(lambda: not left(but_later=True), "every reminder is sent or waits for its payer")
+    until(lambda: not left(but_later=True), "every reminder is sent or waits for its payer", 60)
 
     mailed = len(edge.sent)
     waiting = rows(f"SELECT merchant_id, invoice_id FROM scheduled_tasks WHERE {LATER}")
@@ -155,7 +155,7 @@ def test_everything_happens_once_whoever_does_it_and_whoever_dies(story, crew, e
     for merchant_id, name in {*waiting}:
         stripe.is_paid(account_of[merchant_id], name)
     story.tell()
-    until(lambda: not left(but_later=False), "what waited has ended")
+    until(lambda: not left(but_later=False), "what waited has ended", 60)
     assert len(edge.sent) == mailed
 
     every_event_counted_once(story)
