@@ -114,12 +114,22 @@ def test_whatever_the_mail_service_does_there_is_one_mail_and_one_end(dunned, ki
         assert len({str(asked.body) for asked in dunned.edge.asked}) == 1, "the same mail each time"
 
 
-STRIPE_FAULTS = ["drop", "reset", "rate_limit", "broken", "unauthorized", "forbidden", "conflict"]
+STRIPE_FAULTS = [
+    "drop",
+    "reset",
+    "rate_limit",
+    "broken",
+    "unavailable",
+    "unauthorized",
+    "forbidden",
+    "conflict",
+]
 
 
+@pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize("fault", STRIPE_FAULTS)
-def test_whatever_stripe_does_there_is_one_mail_and_one_end(dunned, fault):
-    begin(dunned, TaskType.DUNNING_RETRY)
+def test_whatever_stripe_does_there_is_one_mail_and_one_end(dunned, kind, fault):
+    begin(dunned, kind)
     dunned.stripe.breaks(fault, "/v1/invoices/*")
 
     dunned.works()
@@ -131,8 +141,9 @@ def test_whatever_stripe_does_there_is_one_mail_and_one_end(dunned, fault):
     assert len(dunned.edge.sent) == len(dunned.billed()) == 1
 
 
-def test_an_invoice_that_stripe_does_not_know_parks_its_task(dunned):
-    begin(dunned, TaskType.DUNNING_RETRY)
+@pytest.mark.parametrize("kind", BOTH)
+def test_an_invoice_that_stripe_does_not_know_parks_its_task(dunned, kind):
+    begin(dunned, kind)
     dunned.stripe.breaks("not_found", "/v1/invoices/*")
     dunned.works()
     assert dunned.task().status is TaskStatus.FAILED

@@ -115,7 +115,7 @@ def test_what_cannot_be_billed_is_given_up_with_a_reason_and_blocks_nobody(strip
     assert metering.late() == 0
 
 
-@pytest.mark.parametrize("kind", ["conflict", "unavailable", "rate_limit"])
+@pytest.mark.parametrize("kind", ["conflict", "unavailable", "rate_limit", "reset"])
 def test_what_stripe_does_not_take_now_is_told_later_under_the_same_name(stripe, kind):
     shop = billed()
     mails(shop, 2)

@@ -224,7 +224,9 @@ def test_the_platform_s_plan_events_are_looked_for_too(stripe, account, merchant
     assert links(PLATFORM) == 1
 
 
-@pytest.mark.parametrize("kind", ["reset", "rate_limit", "broken"])
+@pytest.mark.parametrize(
+    "kind", ["drop", "reset", "rate_limit", "broken", "unavailable", "conflict"]
+)
 def test_while_stripe_is_away_the_chain_goes_on(stripe, account, merchant, kind) -> None:
     bill = stripe.fails(account)
     stripe.breaks(kind, "/v1/events")
