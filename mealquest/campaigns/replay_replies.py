@@ -41,7 +41,7 @@ class ReplayWeek(View):
     orders: int
 
 
-class Nothing(View):
+class DoingNothing(View):
     """The same time without the campaign: as it was, at no cost."""
 
     turnover: Amount
@@ -83,7 +83,7 @@ class ReplayResult(View):
     cards_given: int
     cards_used: int
     cards: Amount
-    nothing: Nothing
+    nothing: DoingNothing
     misses: dict[str, int]
     stopped_at: Timestamp | None
     stopped_why: Stopped | None
@@ -113,7 +113,7 @@ class ReplayResult(View):
                 "liability": liability,
                 "cardsGiven": kept["cards"],
                 "cards": money(kept["cardsMinor"]),
-                "nothing": Nothing(
+                "nothing": DoingNothing(
                     turnover=money(kept["turnoverMinor"]), orders=kept["orders"], cost=money(0)
                 ),
                 "weeks": [_week(week, currency) for week in kept["weeks"]],

@@ -10,8 +10,8 @@ from mealquest.recovery import dashboard_queries as queries
 from mealquest.recovery import figures, plans
 from mealquest.recovery.dashboard_queries import Shops
 from mealquest.recovery.dashboard_replies import (
-    DashboardView,
     MetricsView,
+    RecoveryDashboardView,
     ShopView,
     StatsView,
     TaskLineView,
@@ -29,7 +29,7 @@ WEEK, MONTH = timedelta(days=7), timedelta(days=30)
 ALWAYS = (date(2000, 1, 1), date(9999, 1, 1))
 
 
-def of_merchant(merchant_id: str) -> DashboardView:
+def of_merchant(merchant_id: str) -> RecoveryDashboardView:
     """NoSuchMerchant."""
     with transaction(merchant_id) as session:
         try:
@@ -40,7 +40,7 @@ def of_merchant(merchant_id: str) -> DashboardView:
         return _view(session, account, UsedView(current=used.current, limit=used.limit))
 
 
-def of_all() -> DashboardView:
+def of_all() -> RecoveryDashboardView:
     """Every merchant together. The mails of a month have no common limit: one plan's is shown."""
     with platform_transaction("the operator looks at every merchant") as session:
         first = queries.today(session).replace(day=1)
@@ -49,7 +49,9 @@ def of_all() -> DashboardView:
         return _view(session, None, UsedView(current=sent, limit=limit))
 
 
-def _view(session: Session, account: MerchantAccount | None, used: UsedView) -> DashboardView:
+def _view(
+    session: Session, account: MerchantAccount | None, used: UsedView
+) -> RecoveryDashboardView:
     merchant_id = account.merchant_id if account else None
     logs = queries.newest_logs(session, merchant_id, LOGS)
     tasks = queries.newest_tasks(session, merchant_id, TASKS)
@@ -71,7 +73,7 @@ def _view(session: Session, account: MerchantAccount | None, used: UsedView) -> 
         trends=_trends(session, merchant_id, week, before, shops),
         **_engagement(ever),
     )
-    return DashboardView(
+    return RecoveryDashboardView(
         stats=stats,
         recent_tasks=[TaskLineView(**row) for row in tasks],
         recent_activity=[UsageLogView(**row) for row in logs],

@@ -74,7 +74,7 @@ class ShopView(View):
     stripe_connected: bool
 
 
-class DashboardView(View):
+class RecoveryDashboardView(View):
     """`metrics` and `merchant` are null for an operator who looks at every merchant."""
 
     stats: StatsView

@@ -17,7 +17,7 @@ from mealquest.recovery.activity_forms import (
     ApiActivityForm,
     SpanForm,
 )
-from mealquest.recovery.dashboard_replies import ActivityView, DashboardView, UsageLogView
+from mealquest.recovery.dashboard_replies import ActivityView, RecoveryDashboardView, UsageLogView
 from mealquest.recovery.overview_replies import OverviewView
 from mealquest.recovery.usage_page import UsageView
 from mealquest.web import lists
@@ -36,7 +36,7 @@ class ActivityPage(Listing):
 
 
 @feature.get(api="/api/dashboard", roles=ALLOWED, scope=Scope.NAMED)
-def dashboard(call: Call, form: NoInput) -> DashboardView:
+def dashboard(call: Call, form: NoInput) -> RecoveryDashboardView:
     """Figures of one merchant, or for an operator who names none of every merchant."""
     return boards.of_merchant(call.merchant_id) if call.merchant_id else boards.of_all()
 

@@ -14,7 +14,7 @@ from mealquest.core.db import TenantRow, transaction
 from mealquest.identity import service as identity
 from mealquest.recovery import case_models, connect, models
 from mealquest.recovery.errors import StripeDidNot
-from mealquest.recovery.merchant_replies import Deleted, ErasedView
+from mealquest.recovery.merchant_replies import DeletedRows, ErasedView
 from mealquest.recovery.merchants import account, one
 from mealquest.tenancy import service as tenancy
 
@@ -45,7 +45,7 @@ def erase(merchant_id: str) -> ErasedView:
         if left:
             raise RuntimeError(f"rows of {', '.join(left)} came back while they were erased")
         closed = _close(session, merchant_id)
-    deleted = Deleted(
+    deleted = DeletedRows(
         tasks=gone["scheduled_tasks"],
         usage_logs=gone["usage_logs"],
         daily_metrics=gone["daily_metrics"],

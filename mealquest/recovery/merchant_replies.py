@@ -70,7 +70,7 @@ class OwnMerchantView(View):
     created_at: Timestamp
 
 
-class Deleted(View):
+class DeletedRows(View):
     tasks: int
     usage_logs: int
     daily_metrics: int
@@ -81,5 +81,5 @@ class ErasedView(View):
 
     success: bool = True
     message: str
-    deleted: Deleted
+    deleted: DeletedRows
     shop_closed: bool

@@ -19,9 +19,9 @@ from mealquest.recovery.figures import Days, Money
 from mealquest.recovery.overview_queries import AtRisk, Brought
 from mealquest.recovery.overview_replies import (
     ChartView,
-    LiftView,
     OverviewView,
-    PointView,
+    RecoveryLiftView,
+    RecoveryPointView,
     ShareView,
     SumView,
 )
@@ -131,10 +131,12 @@ def _charts(
     return {"chart": charts[0], "others": charts[1:]}
 
 
-def _point(day: date, step: int, money: Sequence[Brought], counts: dict[date, Any]) -> PointView:
+def _point(
+    day: date, step: int, money: Sequence[Brought], counts: dict[date, Any]
+) -> RecoveryPointView:
     days = [day + timedelta(days=ahead) for ahead in range(step)]
     rows = [counts[one] for one in days if one in counts]
-    return PointView(
+    return RecoveryPointView(
         day=day,
         recovered=sum(one.amount_minor for one in money if one.day in days),
         failures=sum(row["failures"] for row in rows),
@@ -142,12 +144,12 @@ def _point(day: date, step: int, money: Sequence[Brought], counts: dict[date, An
     )
 
 
-def _lift(session: Session, merchant_id: str) -> LiftView | None:
+def _lift(session: Session, merchant_id: str) -> RecoveryLiftView | None:
     """None while nobody is held out."""
     of = queries.ended(session, merchant_id)
     held, mailed = of.get(True), of.get(False, queries.Ended())
     if held is None:
         return None
-    return LiftView(
+    return RecoveryLiftView(
         paid=mailed.paid, ended=mailed.ended, held_paid=held.paid, held_ended=held.ended
     )

@@ -23,7 +23,7 @@ class ShareView(View):
     open_sums: list[SumView] = Field(default_factory=list)
 
 
-class PointView(View):
+class RecoveryPointView(View):
     """One day, or the week that begins with it."""
 
     day: date
@@ -34,10 +34,10 @@ class PointView(View):
 
 class ChartView(View):
     currency: str
-    points: list[PointView]
+    points: list[RecoveryPointView]
 
 
-class LiftView(View):
+class RecoveryLiftView(View):
     """What mails bring: the rate with them less the rate without, in points of per cent."""
 
     paid: int
@@ -86,6 +86,6 @@ class OverviewView(View):
     declines: list[ShareView]
     chart: ChartView
     others: list[ChartView]
-    lift: LiftView | None
+    lift: RecoveryLiftView | None
     used: int
     limit: int

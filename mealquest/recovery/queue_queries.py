@@ -83,7 +83,8 @@ _CLAIM = text(
            lease_until = now() + make_interval(secs => :lease), last_error = NULL
       FROM head
      WHERE t.merchant_id = head.merchant_id AND t.id = head.id
-    RETURNING t.merchant_id, t.id, t.task_type, t.payload, t.attempts, t.invoice_id, t.claim_token
+    RETURNING t.merchant_id, t.id, t.task_type, t.payload, t.attempts, t.invoice_id, t.claim_token,
+              t.run_at
     """
 )
 
@@ -210,7 +211,8 @@ def claim(session: Session, worker: str, after: str, most: int, lease_s: float) 
             "lease": lease_s,
         },
     ).all()
-    return [Task(*row) for row in rows]
+    in_order = sorted(rows, key=lambda row: (row.run_at, row.id))  # an UPDATE returns in none
+    return [Task(*row[:-1]) for row in in_order]
 
 
 def renew(session: Session, tasks: Sequence[Task], lease_s: float) -> set[tuple[str, int]]:

@@ -50,6 +50,6 @@ class SceneView(View):
     invoices: list[SandboxInvoice]
 
 
-class StepView(View):
+class SceneStepView(View):
     invoice_id: str
     status: str

@@ -8,7 +8,7 @@ from mealquest.core.db import transaction
 from mealquest.sandbox import stripe_gateway as gateway
 from mealquest.sandbox.errors import NoSandbox, NotConnected
 from mealquest.sandbox.stripe_forms import CARD_OF, FailForm, StepForm
-from mealquest.sandbox.stripe_replies import SandboxInvoice, SceneView, StepView
+from mealquest.sandbox.stripe_replies import SandboxInvoice, SceneStepView, SceneView
 from mealquest.tenancy import service as tenancy
 
 
@@ -21,7 +21,7 @@ def scene(merchant_id: str) -> SceneView:
     return SceneView(account=account, url=url, invoices=[SandboxInvoice.of(bill) for bill in found])
 
 
-def fail(merchant_id: str, form: FailForm) -> StepView:
+def fail(merchant_id: str, form: FailForm) -> SceneStepView:
     """A payer whose subscription renews today and whose card refuses.
 
     NoSandbox, NotConnected, PartOfUnit, SandboxAway.
@@ -36,13 +36,13 @@ def fail(merchant_id: str, form: FailForm) -> StepView:
     return _view(bill)
 
 
-def step(merchant_id: str, form: StepForm) -> StepView:
+def step(merchant_id: str, form: StepForm) -> SceneStepView:
     """Go on with one invoice. NoSandbox, NotConnected, SandboxAway: it waits for no money."""
     return _view(gateway.step(form.step.value, _connected(merchant_id), form.invoice_id))
 
 
-def _view(bill: dict[str, Any]) -> StepView:
-    return StepView(invoice_id=bill["id"], status=bill["status"])
+def _view(bill: dict[str, Any]) -> SceneStepView:
+    return SceneStepView(invoice_id=bill["id"], status=bill["status"])
 
 
 def _connected(merchant_id: str) -> str:

@@ -6,7 +6,7 @@ from mealquest.core.principal import MANAGEMENT
 from mealquest.core.wire import NoInput
 from mealquest.sandbox import stripe_scenes as scenes
 from mealquest.sandbox.stripe_forms import ChargedIn, FailForm, Failure, StepForm
-from mealquest.sandbox.stripe_replies import SceneView, StepView
+from mealquest.sandbox.stripe_replies import SceneStepView, SceneView
 from mealquest.web.frame import Call, Feature, Scope
 from mealquest.web.look import translate as _
 
@@ -15,7 +15,7 @@ PAGE = "/console/recovery/sandbox"
 PLAYS = "plays Stripe and its customers, development only"
 
 
-def _page_again(_view: StepView) -> str:
+def _page_again(_view: SceneStepView) -> str:
     return url_for("sandbox_stripe.scene.page")
 
 
@@ -34,7 +34,7 @@ def scene(call: Call, form: NoInput) -> SceneView:
     see_other=_page_again,
     flash=lambda _view: _("The payment has failed. Stripe tells MealQuest now."),
 )
-def fail(call: Call, form: FailForm) -> StepView:
+def fail(call: Call, form: FailForm) -> SceneStepView:
     """Let the renewal of a subscription fail. Development only."""
     return scenes.fail(call.merchant_id, form)
 
@@ -50,7 +50,7 @@ def fail(call: Call, form: FailForm) -> StepView:
         _("The invoice is paid.") if view.status == "paid" else _("The card has refused again.")
     ),
 )
-def step(call: Call, form: StepForm) -> StepView:
+def step(call: Call, form: StepForm) -> SceneStepView:
     """Let Stripe try again, or let the payer pay. Development only."""
     return scenes.step(call.merchant_id, form)
 

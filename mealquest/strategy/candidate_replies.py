@@ -9,7 +9,7 @@ from mealquest.strategy.gifts import leaves, worth
 from mealquest.strategy.models import ProposalRow
 
 
-class BudgetView(View):
+class CandidateBudgetView(View):
     cap: int
     used: int
     cost_per_hit: int
@@ -42,7 +42,7 @@ class CandidateCard(View):
     title: str
     template_id: str
     branch_id: str
-    budget: BudgetView
+    budget: CandidateBudgetView
     priority: int
     most_hits: int
     is_picked: bool
@@ -86,7 +86,7 @@ def _card_values(said: dict[str, Any], row: ProposalRow) -> dict[str, Any]:
         "title": said["title"],
         "template_id": said["templateId"],
         "branch_id": said["branchId"],
-        "budget": BudgetView.model_validate(budget),
+        "budget": CandidateBudgetView.model_validate(budget),
         "priority": said["campaign"]["priority"],
         "most_hits": budget["cap"] // budget["costPerHit"],
         "is_picked": said["hash"] == row.content_hash,

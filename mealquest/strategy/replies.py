@@ -9,7 +9,7 @@ from mealquest.campaigns.service import ReplayView
 from mealquest.core.money import Currency
 from mealquest.core.wire import Amount, Page, Timestamp, View
 from mealquest.strategy.candidate_replies import (
-    BudgetView,
+    CandidateBudgetView,
     CandidateCard,
     CandidateView,
     Difference,
@@ -46,7 +46,7 @@ class ReviewCard(View):
     campaign_id: str
     campaign_name: str
     trigger_event: str
-    budget: BudgetView
+    budget: CandidateBudgetView
     created_at: Timestamp
     hash: str
     candidates: list[CandidateCard]
@@ -62,7 +62,7 @@ class ReviewCard(View):
             campaign_id=row.campaign["id"],
             campaign_name=row.campaign["name"],
             trigger_event=row.campaign["trigger"]["event"],
-            budget=BudgetView.model_validate(row.campaign["budget"]),
+            budget=CandidateBudgetView.model_validate(row.campaign["budget"]),
             created_at=row.created_at,
             hash=row.content_hash,
             candidates=[CandidateCard.of(one, row) for one in row.candidates],
