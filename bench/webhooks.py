@@ -30,7 +30,7 @@ PADDING = "x" * 4000  # an invoice is about this long
 def main() -> None:
     arguments = _arguments()
     print(machine(), flush=True)
-    with open_shop(STRIPE_WEBHOOK_SECRET=SECRET) as shop:
+    with open_shop(STRIPE_WEBHOOK_SECRET=SECRET, MQ_JANITOR_INTERVAL_S="86400") as shop:
         _connect(shop)
         events = Events(shop)
         drive(shop.address, iter(events), 16, 2)  # what is read once is read now
@@ -97,6 +97,12 @@ def _event(number: int, began: int) -> dict[str, object]:
 
 
 def _connect(shop: Shop) -> None:
+    """After the janitor's only round: it would have these accounts asked for, which Stripe does not
+    know, and so disconnect them."""
+    begun = "SELECT count(*) FROM scheduled_tasks WHERE task_type = 'report_usage'"
+    with shop.database() as connection:
+        while connection.execute(begun).fetchone() == (0,):
+            time.sleep(0.1)
     with shop.app.app_context():
         for merchant_id, account in ACCOUNTS.items():
             with transaction(merchant_id) as session:
