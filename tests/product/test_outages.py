@@ -60,7 +60,7 @@ def test_postgresql_killed_is_503_until_it_is_back_without_a_restart(product):
 
     assert seen.keys() == {200, 503}
     assert product.children() == before
-    assert lives(product.home, "postgres")
+    until(lambda: lives(product.home, "postgres"), "its pid file is written again")
 
 
 def test_valkey_killed_is_not_heard_at_the_till(product):
