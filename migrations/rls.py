@@ -13,6 +13,13 @@ IN_SCOPE = (
     "{column} = ANY ((SELECT string_to_array(current_setting('app.merchant_ids', true), ','))"
     "::text[])"
 )
+# A merchant that was moved away, or has not arrived yet, has rows here that nobody may touch.
+HERE = (
+    "{column} <> ALL ((SELECT coalesce(string_to_array(current_setting('app.away', true), ','),"
+    " '{{}}'))::text[])"
+)
+# Only these two are read for finding merchants wherever they are.
+DIRECTORY = HERE + " OR (SELECT current_setting('app.directory', true)) = 'on'"
 
 
 def tenant_table(table: str, *, append_only: bool = False, column: str = "merchant_id") -> None:
@@ -21,7 +28,10 @@ def tenant_table(table: str, *, append_only: bool = False, column: str = "mercha
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
     op.execute(f"CREATE POLICY tenant ON {table} TO {APP} USING ({scope}) WITH CHECK ({scope})")
-    op.execute(f"CREATE POLICY platform ON {table} TO {PLATFORM} USING (true) WITH CHECK (true)")
+    here = HERE.format(column=column)
+    op.execute(
+        f"CREATE POLICY platform ON {table} TO {PLATFORM} USING ({here}) WITH CHECK ({here})"
+    )
     rights = "SELECT, INSERT" if append_only else "SELECT, INSERT, UPDATE, DELETE"
     op.execute(f"GRANT {rights} ON {table} TO {APP}, {PLATFORM}")
     if append_only:
