@@ -17,6 +17,7 @@ from mealquest.campaigns.word_views import feature as campaign_words
 from mealquest.core import db as database
 from mealquest.core.bells import Bells
 from mealquest.core.crypto import Keyring
+from mealquest.core.places import Places
 from mealquest.core.settings import Settings
 from mealquest.core.telemetry import configure_logging
 from mealquest.engines.service import SandboxStripe
@@ -200,7 +201,13 @@ def _stripe_of(settings: Settings, sandbox: SandboxStripe | None) -> dict[str, A
 
 
 def _connect(app: Flask, settings: Settings, db_url: str, admin_url: str, redis_url: str) -> None:
-    connect_args = {"application_name": "mealquest", "connect_timeout": 5, **VANISHED}
+    connect_args: dict[str, Any] = {
+        "application_name": "mealquest",
+        "connect_timeout": 5,
+        **VANISHED,
+    }
+    if settings.behind_pooler:  # the next transaction may be on a connection that prepared nothing
+        connect_args["prepare_threshold"] = None
     if settings.db_schema != "public":
         connect_args["options"] = f"-csearch_path={settings.db_schema}"
     app.config["SQLALCHEMY_DATABASE_URI"] = database.sqlalchemy_url(db_url)
@@ -212,7 +219,17 @@ def _connect(app: Flask, settings: Settings, db_url: str, admin_url: str, redis_
         "connect_args": connect_args,
     }
     app.config["MIGRATION_URL"] = admin_url
+    app.config["DIRECT_URL"] = database.sqlalchemy_url(settings.db_direct_url or db_url)
     database.db.init_app(app)
+    app.extensions["places"] = Places(
+        lambda: database.db.engine,
+        {
+            merchant_id: database.sqlalchemy_url(own.url)
+            for merchant_id, own in settings.tenant_databases.items()
+        },
+        app.config["SQLALCHEMY_ENGINE_OPTIONS"],
+        settings.tenant_db_pool_max,
+    )
     Migrate(app, database.db, directory=str(ROOT / "migrations"))
     app.extensions["bells"] = Bells(redis_url)
     database.ring_with(app.extensions["bells"].ring)

@@ -2,7 +2,7 @@
 
 from mealquest.audit import models as audit
 from mealquest.campaigns import models as campaigns
-from mealquest.core import idempotency, messages, outbox
+from mealquest.core import idempotency, messages, outbox, placements
 from mealquest.core.db import Base
 from mealquest.identity import models as identity
 from mealquest.invoices import models as invoices
@@ -26,6 +26,7 @@ __all__ = [
     "messages",
     "outbox",
     "payments",
+    "placements",
     "privacy",
     "realtime",
     "recovery",

@@ -1,10 +1,12 @@
 """Tables, sessions, and the only two ways into the database.
 
 `transaction(merchant_id)` sees rows of the merchants it names and nothing else; row-level
-security enforces it. `platform_transaction(reason)` crosses merchants; its callers are a short
-list that `tests/architecture/test_platform_users.py` keeps.
+security enforces it. `platform_transaction(reason)` crosses the merchants of one database; its
+callers are a short list that `tests/architecture/test_code.py` keeps. Which database that is,
+`core.places` knows; one transaction is of one of them.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +18,7 @@ from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
+    Connection,
     DateTime,
     Enum,
     Executable,
@@ -28,9 +31,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from mealquest.core import places
+from mealquest.core.errors import MerchantUnavailable
 from mealquest.core.money import Currency
+from mealquest.core.places import Place, Places
 from mealquest.core.principal import Role
 
 APP_ROLE = "mealquest_app"
@@ -38,6 +45,10 @@ PLATFORM_ROLE = "mealquest_platform"
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "20s"
 IDLE_TIMEOUT = "30s"
+PAUSE_S = 2.0  # how long a transaction waits for a merchant that is just being moved
+LOOK_AGAIN_S = 0.02
+NOT_HERE = "MQ001"  # what `enter_merchants` raises: the merchant has moved, or is moving
+LOCK_NOT_AVAILABLE = "55P03"
 STREAM_BATCH = 5_000  # rows that a cursor brings at once
 
 
@@ -107,11 +118,22 @@ db = SQLAlchemy(metadata=Base.metadata)
 _scope: ContextVar[frozenset[str] | None] = ContextVar("transaction_scope", default=None)
 
 # One statement opens the scope. Everything in it ends with the transaction, so a pooled
-# connection, also one behind PgBouncer in transaction mode, carries nothing over.
-_OPEN = text(
+# connection, also one behind PgBouncer in transaction mode, carries nothing over. Entering takes
+# the lock that a move takes alone: whoever is inside when a merchant moves is waited for.
+_SCOPE = (
     "SELECT set_config('role', :role, true), set_config('app.merchant_ids', :merchants, true),"
-    " set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true),"
-    " set_config('idle_in_transaction_session_timeout', :idle, true)"
+    " set_config('statement_timeout', :statement, true),"
+    " set_config('idle_in_transaction_session_timeout', :idle, true),"
+    " set_config('app.directory', :directory, true), set_config('lock_timeout', :pause, true),"
+    " {enter}, set_config('lock_timeout', :lock, true)"
+)
+_OPEN = {
+    APP_ROLE: text(_SCOPE.format(enter="enter_merchants(:merchants)")),
+    PLATFORM_ROLE: text(_SCOPE.format(enter="enter_platform()")),
+}
+_WIDEN = text(
+    "SELECT set_config('lock_timeout', :pause, true), enter_merchants(:more),"
+    " set_config('lock_timeout', :lock, true), set_config('app.merchant_ids', :merchants, true)"
 )
 
 _ring: Callable[[str], None] = lambda bell: None  # noqa: E731 - replaced by core.bells
@@ -142,7 +164,10 @@ def last_of_all(session: Session, write: Callable[[Session], None]) -> None:
 def transaction(*merchant_ids: str) -> Iterator[Session]:
     """One transaction that sees the named merchants; without a name, control tables only.
 
-    Raises RuntimeError inside another transaction: pass the session on instead.
+    Raises:
+        RuntimeError: inside another transaction; pass the session on instead.
+        Elsewhere: the merchants lie in different databases.
+        MerchantUnavailable: their database does not answer, or is closed for longer than a moment.
     """
     with _opened(APP_ROLE, frozenset(merchant_ids)) as session:
         yield session
@@ -150,7 +175,10 @@ def transaction(*merchant_ids: str) -> Iterator[Session]:
 
 @contextmanager
 def platform_transaction(reason: str) -> Iterator[Session]:
-    """One transaction across all merchants. `reason` says why, for whoever reads the caller."""
+    """One transaction across all merchants of one database. `reason` is for the caller's readers.
+
+    A merchant that was moved away, or has not arrived yet, is not seen there.
+    """
     if not reason:
         raise ValueError("a platform transaction says why it crosses merchants")
     with _opened(PLATFORM_ROLE, frozenset()) as session:
@@ -158,8 +186,42 @@ def platform_transaction(reason: str) -> Iterator[Session]:
 
 
 @contextmanager
+def directory_transaction(reason: str) -> Iterator[Session]:
+    """As `platform_transaction`, always at home, where `merchants` and `staff_phones` name all.
+
+    Of a merchant with a database of its own they are a copy, good for finding it.
+    """
+    if not reason:
+        raise ValueError("a directory transaction says why it crosses merchants")
+    with _opened(PLATFORM_ROLE, frozenset(), directory=True) as session:
+        yield session
+
+
+def widen(session: Session, merchant_id: str) -> None:
+    """Let an open transaction see one more merchant of the same database.
+
+    For stores that share a wallet: which one keeps it is read inside the payment's transaction.
+    Elsewhere: it lies in another database. MerchantUnavailable: it is closed for a moment.
+    """
+    seen: frozenset[str] = session.info["merchants"]
+    if merchant_id in seen:
+        return
+    if databases().of([merchant_id]) is not session.info["place"]:
+        raise places.Elsewhere("merchants of different databases")
+    merchants = seen | {merchant_id}
+    values = _opening(APP_ROLE, merchants, directory=False)
+    try:
+        session.execute(_WIDEN, values | {"more": merchant_id})
+    except DBAPIError as failure:
+        if _state(failure) in {NOT_HERE, LOCK_NOT_AVAILABLE}:
+            raise MerchantUnavailable from failure
+        raise
+    session.info["merchants"] = merchants
+
+
+@contextmanager
 def transaction_aside() -> Iterator[Session]:
-    """One short transaction on control tables beside the one that may be open.
+    """One short transaction on control tables beside the one that may be open, at home.
 
     It has a connection of its own, outside the pool: it cannot wait for the pool's last one, and
     what it writes stays, whatever becomes of the caller's. For what a process reads once.
@@ -169,18 +231,38 @@ def transaction_aside() -> Iterator[Session]:
         db.engine.url, poolclass=NullPool, connect_args=options.get("connect_args", {})
     )
     with Session(engine) as session, session.begin():
-        session.execute(_OPEN, _opening(APP_ROLE, frozenset()))
+        session.execute(_OPEN[APP_ROLE], _opening(APP_ROLE, frozenset(), directory=False))
         yield session
 
 
+def connect_directly() -> Connection:
+    """A connection of its own to PostgreSQL at home, past any pooler, to be closed by the caller.
+
+    For a lock that lives as long as its connection. Each statement is a transaction.
+    """
+    options = current_app.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    engine = create_engine(
+        current_app.config["DIRECT_URL"],
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args=options["connect_args"],
+    )
+    return engine.connect()
+
+
+def databases() -> Places:
+    """The databases of this application."""
+    found: Places = current_app.extensions["places"]
+    return found
+
+
 @contextmanager
-def _opened(role: str, merchants: frozenset[str]) -> Iterator[Session]:
+def _opened(role: str, merchants: frozenset[str], *, directory: bool = False) -> Iterator[Session]:
     if _scope.get() is not None:
         raise RuntimeError("a transaction is open already: pass its session on")
     token = _scope.set(merchants)
     try:
-        with Session(db.engine, expire_on_commit=False) as session:
-            _open(session, role, merchants)
+        with _entered(role, merchants, directory=directory) as session:
             yield session
             for write in session.info.get("last_of_all", ()):
                 write(session)
@@ -192,30 +274,73 @@ def _opened(role: str, merchants: frozenset[str]) -> Iterator[Session]:
         _ring(bell)
 
 
-def _open(session: Session, role: str, merchants: frozenset[str]) -> None:
+def _entered(role: str, merchants: frozenset[str], *, directory: bool) -> Session:
+    """A session whose transaction has begun, in the database where the merchants are now.
+
+    One that is being moved is waited for, and then followed to where it went.
+    """
+    patience = time.monotonic() + PAUSE_S
+    opening = _opening(role, merchants, directory=directory)
+    while True:
+        place = _place(merchants, directory=directory)
+        places.require_up(place)
+        session = Session(
+            place.engine, expire_on_commit=False, info={"place": place, "merchants": merchants}
+        )
+        try:
+            _open(session, role, opening)
+        except (DBAPIError, PoolTimeout) as failure:
+            session.close()
+            state = _state(failure)
+            if state == NOT_HERE and time.monotonic() < patience:
+                databases().read_again()
+                time.sleep(LOOK_AGAIN_S)
+                continue
+            if state in {NOT_HERE, LOCK_NOT_AVAILABLE}:
+                raise MerchantUnavailable from failure
+            raise places.did_not_answer(place, failure) or failure from failure
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+
+def _place(merchants: frozenset[str], *, directory: bool) -> Place:
+    found = databases()
+    if directory:
+        return found.home()
+    return found.of(merchants) if merchants else places.here(found)
+
+
+def _open(session: Session, role: str, opening: dict[str, str]) -> None:
     """Begin on a connection that lives.
 
     One from the pool may have died since. The first statement finds that out, SQLAlchemy drops all
     connections of that age, and a new one is tried: no question has to be asked beforehand.
     """
-    opening = _opening(role, merchants)
     try:
-        session.execute(_OPEN, opening)
+        session.execute(_OPEN[role], opening)
     except DBAPIError as failure:
         if not failure.connection_invalidated:
             raise
         session.rollback()
-        session.execute(_OPEN, opening)
+        session.execute(_OPEN[role], opening)
 
 
-def _opening(role: str, merchants: frozenset[str]) -> dict[str, str]:
+def _opening(role: str, merchants: frozenset[str], *, directory: bool) -> dict[str, str]:
     return {
         "role": role,
         "merchants": ",".join(sorted(merchants)),
+        "directory": "on" if directory else "",
+        "pause": f"{PAUSE_S:g}s",
         "lock": LOCK_TIMEOUT,
         "statement": STATEMENT_TIMEOUT,
         "idle": IDLE_TIMEOUT,
     }
+
+
+def _state(failure: Exception) -> str | None:
+    return getattr(getattr(failure, "orig", None), "sqlstate", None)
 
 
 def streamed(

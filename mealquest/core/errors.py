@@ -112,6 +112,15 @@ class Unavailable(AppError):
     code = "UNAVAILABLE"
 
 
+class MerchantUnavailable(Unavailable):
+    """The database of this merchant does not answer, or is closed for a moment while it moves."""
+
+    code = "MERCHANT_UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__("the merchant's database is not available at the moment, try again")
+
+
 class UpstreamFailed(AppError):
     """Another server that has to answer for us did not, or not sensibly."""
 

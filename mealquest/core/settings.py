@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from mealquest.core.database_settings import DatabaseSettings
 from mealquest.core.recovery_settings import STRIPE, RecoverySettings
 
 DEV_JWT_SECRET = "mealquest-dev-secret"
@@ -56,7 +57,7 @@ def _either(*names: str) -> Any:
     return AliasChoices(*names)
 
 
-class Settings(RecoverySettings):
+class Settings(DatabaseSettings, RecoverySettings):
     """Names and meanings are listed in `.env.example`."""
 
     model_config = SettingsConfigDict(
@@ -75,11 +76,6 @@ class Settings(RecoverySettings):
         None, ge=0, le=1000, validation_alias="MQ_WS_MAX_PER_PROCESS"
     )
 
-    db_url: str = Field("", validation_alias=_either("MQ_DB_URL", "DATABASE_URL"))
-    db_admin_url: str = Field("", validation_alias="MQ_DB_ADMIN_URL")
-    db_auto_create: bool = Field(True, validation_alias="MQ_DB_AUTO_CREATE")
-    db_schema: str = Field("public", pattern="^[a-z_][a-z0-9_]*$", validation_alias="MQ_DB_SCHEMA")
-    db_pool_max: int = Field(5, ge=1, le=500, validation_alias="MQ_DB_POOL_MAX")
     redis_url: str = Field("", validation_alias=_either("MQ_REDIS_URL", "REDIS_URL"))
 
     jwt_secret: str = Field(DEV_JWT_SECRET, validation_alias="MQ_JWT_SECRET")
@@ -137,7 +133,8 @@ class Settings(RecoverySettings):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         problems = [*self._key_problems(), *self._secret_problems(), *self._url_problems()]
-        problems += [*self._half_problems(), *self._ai_problems()]
+        problems += [*self._half_problems(), *self._ai_problems(), *self._map_problems()]
+        problems += self._pooler_problems()
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -170,6 +167,8 @@ class Settings(RecoverySettings):
         for name, url, schemes in (
             ("MQ_DB_URL", self.db_url, ("postgresql", "postgres")),
             ("MQ_DB_ADMIN_URL", self.db_admin_url, ("postgresql", "postgres")),
+            ("MQ_DB_DIRECT_URL", self.db_direct_url, ("postgresql", "postgres")),
+            ("MQ_DB_MOVER_URL", self.db_mover_url, ("postgresql", "postgres")),
             ("MQ_REDIS_URL", self.redis_url, ("redis", "rediss", "unix")),
             ("MQ_PAYMENT_GATEWAY_URL", self.payment_gateway_url, ("http", "https")),
             ("MQ_PAYMENT_PAGE_URL", self.payment_page_url, ("http", "https")),
