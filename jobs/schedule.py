@@ -17,7 +17,7 @@ from mealquest.audit import service as audit
 from mealquest.campaigns import service as campaigns
 from mealquest.core import messages, outbox
 from mealquest.core.bells import Bells
-from mealquest.core.db import db
+from mealquest.core.db import connect_directly
 from mealquest.payments import service as payments
 from mealquest.privacy import service as privacy
 from mealquest.recovery import service as recovery
@@ -85,10 +85,9 @@ def run(app: Flask) -> None:
 def _lead(bells: Bells, stop: threading.Event) -> bool:
     """Tick for as long as this process holds the lock. False: another process holds it.
 
-    The connection leaves the pool, so that its end is the end of the lock.
+    The connection is of no pool, so that its end is the end of the lock.
     """
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.detach()
+    with connect_directly() as connection:
         query = text("SELECT pg_try_advisory_lock(:key)")
         if not connection.scalar(query, {"key": LEADER_LOCK}):
             return False

@@ -17,7 +17,6 @@ from mealquest.campaigns.word_views import feature as campaign_words
 from mealquest.core import db as database
 from mealquest.core.bells import Bells
 from mealquest.core.crypto import Keyring
-from mealquest.core.places import Places
 from mealquest.core.settings import Settings
 from mealquest.core.telemetry import configure_logging
 from mealquest.engines.service import SandboxStripe
@@ -220,16 +219,8 @@ def _connect(app: Flask, settings: Settings, db_url: str, admin_url: str, redis_
     }
     app.config["MIGRATION_URL"] = admin_url
     app.config["DIRECT_URL"] = database.sqlalchemy_url(settings.db_direct_url or db_url)
-    database.db.init_app(app)
-    app.extensions["places"] = Places(
-        lambda: database.db.engine,
-        {
-            merchant_id: database.sqlalchemy_url(own.url)
-            for merchant_id, own in settings.tenant_databases.items()
-        },
-        app.config["SQLALCHEMY_ENGINE_OPTIONS"],
-        settings.tenant_db_pool_max,
-    )
+    own = {name: kept.url for name, kept in settings.tenant_databases.items()}
+    database.connect(app, own, settings.tenant_db_pool_max)
     Migrate(app, database.db, directory=str(ROOT / "migrations"))
     app.extensions["bells"] = Bells(redis_url)
     database.ring_with(app.extensions["bells"].ring)

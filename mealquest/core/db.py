@@ -1,4 +1,4 @@
-"""Tables, sessions, and the only two ways into the database.
+"""Sessions, and the only ways into the databases.
 
 `transaction(merchant_id)` sees rows of the merchants it names and nothing else; row-level
 security enforces it. `platform_transaction(reason)` crosses the merchants of one database; its
@@ -10,35 +10,51 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
-from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
-from flask import current_app
-from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    DateTime,
-    Enum,
-    Executable,
-    MetaData,
-    NullPool,
-    Text,
-    create_engine,
-    func,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from flask import Flask, current_app
+from sqlalchemy import Connection, Executable, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from mealquest.core import places
 from mealquest.core.errors import MerchantUnavailable
-from mealquest.core.money import Currency
 from mealquest.core.places import Place, Places
-from mealquest.core.principal import Role
+from mealquest.core.tables import (
+    Base,
+    ControlRow,
+    ReferenceRow,
+    TableKind,
+    TenantRow,
+    db,
+    stamp,
+    stored,
+)
+
+__all__ = [
+    "Base",
+    "ControlRow",
+    "ReferenceRow",
+    "TableKind",
+    "TenantRow",
+    "after_commit_ring",
+    "connect",
+    "databases",
+    "db",
+    "directory_transaction",
+    "in_transaction",
+    "last_of_all",
+    "platform_transaction",
+    "ring_with",
+    "sqlalchemy_url",
+    "stamp",
+    "stored",
+    "streamed",
+    "transaction",
+    "transaction_aside",
+    "widen",
+]
 
 APP_ROLE = "mealquest_app"
 PLATFORM_ROLE = "mealquest_platform"
@@ -51,69 +67,6 @@ NOT_HERE = "MQ001"  # what `enter_merchants` raises: the merchant has moved, or 
 LOCK_NOT_AVAILABLE = "55P03"
 STREAM_BATCH = 5_000  # rows that a cursor brings at once
 
-
-class TableKind(StrEnum):
-    TENANT = "tenant"  # distributed by merchant_id, forced row-level security
-    REFERENCE = "reference"  # small, the same everywhere
-    CONTROL = "control"  # lives in one database: merchants, phone index, scheduler
-
-
-def stored(enum: type[StrEnum]) -> Enum:
-    """An enum column that keeps the value, as text, so adding a member needs no ALTER TYPE."""
-    return Enum(
-        enum,
-        native_enum=False,
-        length=40,
-        create_constraint=False,
-        values_callable=lambda members: [member.value for member in members],
-    )
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        str: Text,
-        int: BigInteger,
-        datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
-        Currency: stored(Currency),
-        Role: stored(Role),
-    }
-    table_kind: ClassVar[TableKind]
-
-
-class TenantRow(Base):
-    """A row of one merchant: `merchant_id` leads its primary key and every other key."""
-
-    __abstract__ = True
-    table_kind = TableKind.TENANT
-
-    merchant_id: Mapped[str] = mapped_column(primary_key=True, sort_order=-2)
-
-
-class ControlRow(Base):
-    __abstract__ = True
-    table_kind = TableKind.CONTROL
-
-
-class ReferenceRow(Base):
-    __abstract__ = True
-    table_kind = TableKind.REFERENCE
-
-
-def stamp() -> Mapped[datetime]:
-    return mapped_column(server_default=func.now())
-
-
-db = SQLAlchemy(metadata=Base.metadata)
 
 _scope: ContextVar[frozenset[str] | None] = ContextVar("transaction_scope", default=None)
 
@@ -248,6 +201,17 @@ def connect_directly() -> Connection:
         connect_args=options["connect_args"],
     )
     return engine.connect()
+
+
+def connect(app: Flask, own: dict[str, str], pool_size: int) -> None:
+    """Bind the application to home, as its configuration names it, and to merchants' own databases.
+
+    `own` maps merchants' ids to URLs; each of those pools holds at most `pool_size` connections.
+    """
+    db.init_app(app)
+    urls = {merchant_id: sqlalchemy_url(url) for merchant_id, url in own.items()}
+    options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    app.extensions["places"] = Places(lambda: db.engine, urls, options, pool_size)
 
 
 def databases() -> Places:
