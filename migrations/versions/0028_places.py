@@ -3,7 +3,9 @@
 `enter_merchants` is called by the statement that opens a transaction. It takes, shared, the lock
 that a move takes alone, and looks at the gate after that: the function is volatile, so its query
 sees what was committed while it waited. Safe while the old code runs: it calls neither function,
-and the policies of the platform role hide nothing as long as no gate is shut.
+and the policies of the platform role hide nothing as long as no gate is shut. They are changed one
+table at a time, each committed: all in one transaction would close every table at once, and
+payments with it. So what comes before may find itself done.
 """
 
 import sqlalchemy as sa
@@ -15,7 +17,8 @@ revision = "0028_places"
 down_revision = "0027_recovery"
 
 ENTER_MERCHANTS = """
-CREATE FUNCTION enter_merchants(merchants text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION enter_merchants(merchants text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     named text[] := string_to_array(merchants, ',');
     one text;
@@ -32,7 +35,7 @@ END
 $$
 """
 ENTER_PLATFORM = """
-CREATE FUNCTION enter_platform() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION enter_platform() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(7230029);
     PERFORM set_config('app.away', coalesce(
@@ -48,7 +51,7 @@ SELECT c.relname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
 
 
 def upgrade() -> None:
-    op.execute("SET LOCAL lock_timeout = '2s'")
+    op.execute("SET LOCAL lock_timeout = '500ms'")
     op.create_table(
         "placements",
         sa.Column("merchant_id", Text(), nullable=False),
@@ -60,6 +63,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("merchant_id", name="pk_placements"),
+        if_not_exists=True,
     )
     op.create_table(
         "tenant_gates",
@@ -72,14 +76,18 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("merchant_id", name="pk_tenant_gates"),
+        if_not_exists=True,
     )
     control_table("placements")
     control_table("tenant_gates")
     op.execute(ENTER_MERCHANTS)
     op.execute(ENTER_PLATFORM)
-    for table in _guarded():
-        rule = _rule(table)
-        op.execute(f"ALTER POLICY platform ON {table} USING ({rule}) WITH CHECK ({rule})")
+    with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = '500ms'")
+        for table in _guarded():
+            rule = _rule(table)
+            op.execute(f"ALTER POLICY platform ON {table} USING ({rule}) WITH CHECK ({rule})")
+        op.execute("RESET lock_timeout")
 
 
 def downgrade() -> None:
