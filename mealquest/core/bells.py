@@ -32,6 +32,7 @@ JOBS = {
     "messages": "jobs.messages.deliver",
     "payments": "jobs.payments.settle",
     "wallet-expiry": "jobs.wallet.expire",
+    "settlement": "jobs.wallet.close_days",
     "audit": "jobs.audit.seal",
     "doctor": "jobs.doctor.watch",
     "privacy": "jobs.privacy.make",
@@ -41,13 +42,18 @@ JOBS = {
     "replays": "jobs.replays.make",
     "recovery": "jobs.recovery.work",
     "recovery-janitor": "jobs.recovery.tend",
+    "waiting": "jobs.waiting.do",
     "housekeeping": "jobs.housekeeping.purge",
+    "moves": "jobs.moves.drive",
 }
 
 QUEUE_OF = {
     "strategy": AGENT_QUEUE,
     "recovery": RECOVERY_QUEUE,
 }  # of the bells whose jobs are not in the default one
+
+USUAL_S = 120  # how long a job may take
+LONGEST_S = {"moves": 6 * 3600}  # a large merchant is copied in one go
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +94,12 @@ class Bells:
         try:
             queue = self.queues[QUEUE_OF.get(bell, QUEUE)]
             if self._claims(bell, queue):
-                queue.enqueue(JOBS[bell], result_ttl=0, failure_ttl=60, job_timeout=120)
+                queue.enqueue(
+                    JOBS[bell],
+                    result_ttl=0,
+                    failure_ttl=60,
+                    job_timeout=LONGEST_S.get(bell, USUAL_S),
+                )
         except redis.RedisError as away:
             self._away_until = away_until = time.monotonic() + AWAY_S
             log.warning("bell not rung", bell=bell, error=type(away).__name__)

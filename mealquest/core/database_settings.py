@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +22,11 @@ class TenantDatabase:
     url: str
     admin_url: str
 
+    @property
+    def behind_pooler(self) -> bool:
+        """The owner goes in directly: where the product goes in elsewhere, that is a pooler."""
+        return _without_login(self.url)[:2] != _without_login(self.admin_url)[:2]
+
 
 class DatabaseSettings(BaseSettings):
     """Names and meanings are listed in `.env.example`."""
@@ -35,6 +41,12 @@ class DatabaseSettings(BaseSettings):
     db_pool_max: int = Field(5, ge=1, le=500, validation_alias="MQ_DB_POOL_MAX")
     tenant_db_map: str = Field("", validation_alias="MQ_TENANT_DB_MAP")
     tenant_db_pool_max: int = Field(3, ge=1, le=100, validation_alias="MQ_TENANT_DB_POOL_MAX")
+    legacy_snapshot_table: str = Field(
+        "mealquest_state_snapshots",
+        max_length=200,
+        validation_alias=AliasChoices("MQ_DB_LEGACY_SNAPSHOT_TABLE", "MQ_DB_STATE_TABLE"),
+    )
+    db_snapshot_key: str = Field("main", validation_alias="MQ_DB_SNAPSHOT_KEY")
     db_mover_url: str = Field("", validation_alias="MQ_DB_MOVER_URL")
 
     @property
@@ -61,6 +73,19 @@ class DatabaseSettings(BaseSettings):
         named = json.loads(self.tenant_db_map) if self.tenant_db_map else {}
         return {merchant_id: _database(value) for merchant_id, value in named.items()}
 
+    @property
+    def shown_databases(self) -> dict[str, str]:
+        """Server and database of every merchant that has its own, without logins."""
+        parts = {name: urlsplit(kept.url) for name, kept in self.tenant_databases.items()}
+        return {
+            name: f"{url.hostname or 'local'}:{url.port or 5432}{url.path}"
+            for name, url in sorted(parts.items())
+        }
+
+    @property
+    def databases_line(self) -> str | None:
+        return ", ".join(f"{name}={at}" for name, at in self.shown_databases.items()) or None
+
     def _map_problems(self) -> list[str]:
         try:
             urls = [
@@ -74,6 +99,29 @@ class DatabaseSettings(BaseSettings):
         if all(url.split("://", 1)[0].split("+", 1)[0] in POSTGRES for url in urls):
             return []
         return ["MQ_TENANT_DB_MAP must hold URLs that start with postgresql://"]
+
+
+def own_databases(settings: DatabaseSettings, home_url: str) -> dict[str, tuple[str, str]]:
+    """Databases of merchants' own, each once, by name: where its owner and the product go in."""
+    found: dict[str, tuple[str, str]] = {}
+    seen = {_without_login(home_url)}
+    for name, kept in sorted(settings.tenant_databases.items()):
+        address = _without_login(kept.url)
+        if address not in seen:
+            seen.add(address)
+            owner = urlsplit(_plain(kept.admin_url))._replace(path=urlsplit(kept.url).path)
+            found[name] = (owner.geturl(), _plain(kept.url))
+    return found
+
+
+def _plain(url: str) -> str:
+    """Without a driver's name: `postgresql+psycopg://…` is SQLAlchemy's way of writing it."""
+    return urlsplit(url)._replace(scheme="postgresql").geturl()
+
+
+def _without_login(url: str) -> tuple[str, int, str]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 5432, parts.path
 
 
 def _database(value: Any) -> TenantDatabase:

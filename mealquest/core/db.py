@@ -6,21 +6,19 @@ callers are a short list that `tests/architecture/test_code.py` keeps. Which dat
 `core.places` knows; one transaction is of one of them.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import Connection, Executable, NullPool, create_engine, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import Connection, Executable, NullPool, create_engine
 from sqlalchemy.orm import Session
 
-from mealquest.core import places
-from mealquest.core.errors import MerchantUnavailable
-from mealquest.core.places import Place, Places
+from mealquest.core import entering, places
+from mealquest.core.database_settings import TenantDatabase
+from mealquest.core.places import Places
 from mealquest.core.tables import (
     Base,
     ControlRow,
@@ -39,6 +37,8 @@ __all__ = [
     "TableKind",
     "TenantRow",
     "after_commit_ring",
+    "apart",
+    "beside",
     "connect",
     "databases",
     "db",
@@ -56,46 +56,16 @@ __all__ = [
     "widen",
 ]
 
-APP_ROLE = "mealquest_app"
-PLATFORM_ROLE = "mealquest_platform"
-LOCK_TIMEOUT = "5s"
-STATEMENT_TIMEOUT = "20s"
-IDLE_TIMEOUT = "30s"
-PAUSE_S = 2.0  # how long a transaction waits for a merchant that is just being moved
-LOOK_AGAIN_S = 0.02
-NOT_HERE = "MQ001"  # what `enter_merchants` raises: the merchant has moved, or is moving
-LOCK_NOT_AVAILABLE = "55P03"
+APP_ROLE = entering.APP_ROLE
+PLATFORM_ROLE = entering.PLATFORM_ROLE
 STREAM_BATCH = 5_000  # rows that a cursor brings at once
-
 
 _scope: ContextVar[frozenset[str] | None] = ContextVar("transaction_scope", default=None)
 
-# One statement opens the scope. Everything in it ends with the transaction, so a pooled
-# connection, also one behind PgBouncer in transaction mode, carries nothing over. Entering takes
-# the lock that a move takes alone: whoever is inside when a merchant moves is waited for.
-_SCOPE = (
-    "SELECT set_config('role', :role, true), set_config('app.merchant_ids', :merchants, true),"
-    " set_config('statement_timeout', :statement, true),"
-    " set_config('idle_in_transaction_session_timeout', :idle, true),"
-    " set_config('app.directory', :directory, true), set_config('lock_timeout', :pause, true),"
-    " {enter}, set_config('lock_timeout', :lock, true)"
-)
-_OPEN = {
-    APP_ROLE: text(_SCOPE.format(enter="enter_merchants(:merchants)")),
-    PLATFORM_ROLE: text(_SCOPE.format(enter="enter_platform()")),
-}
-_WIDEN = text(
-    "SELECT set_config('lock_timeout', :pause, true), enter_merchants(:more),"
-    " set_config('lock_timeout', :lock, true), set_config('app.merchant_ids', :merchants, true)"
-)
 
-_ring: Callable[[str], None] = lambda bell: None  # noqa: E731 - replaced by core.bells
-
-
-def ring_with(ring: Callable[[str], None]) -> None:
-    """Name who is told after a commit that a session asked for a bell."""
-    global _ring
-    _ring = ring
+def ring_with(app: Flask, ring: Callable[[str], None]) -> None:
+    """Name who is told, after a commit in this application, that a session asked for a bell."""
+    app.extensions["ring"] = ring
 
 
 def after_commit_ring(session: Session, bell: str) -> None:
@@ -162,13 +132,7 @@ def widen(session: Session, merchant_id: str) -> None:
     if databases().of([merchant_id]) is not session.info["place"]:
         raise places.Elsewhere("merchants of different databases")
     merchants = seen | {merchant_id}
-    values = _opening(APP_ROLE, merchants, directory=False)
-    try:
-        session.execute(_WIDEN, values | {"more": merchant_id})
-    except DBAPIError as failure:
-        if _state(failure) in {NOT_HERE, LOCK_NOT_AVAILABLE}:
-            raise MerchantUnavailable from failure
-        raise
+    entering.widen(session, merchants, merchant_id)
     session.info["merchants"] = merchants
 
 
@@ -184,8 +148,27 @@ def transaction_aside() -> Iterator[Session]:
         db.engine.url, poolclass=NullPool, connect_args=options.get("connect_args", {})
     )
     with Session(engine) as session, session.begin():
-        session.execute(_OPEN[APP_ROLE], _opening(APP_ROLE, frozenset(), directory=False))
+        entering.open_directly(session)
         yield session
+
+
+@contextmanager
+def beside(merchant_id: str) -> Iterator[Session]:
+    """One short transaction where the merchant lies, beside the one that is open at home.
+
+    For what home keeps a copy of. It never waits for the one beside it.
+    """
+    entered = entering.entered(databases(), APP_ROLE, frozenset({merchant_id}), directory=False)
+    with entered as session, entering.told_if_lost(session):
+        yield session
+
+
+def apart(merchant_ids: Iterable[str]) -> list[list[str]]:
+    """Merchants by the database they lie in: each list is what one transaction may name."""
+    found: dict[int, list[str]] = {}
+    for merchant_id in sorted(set(merchant_ids)):
+        found.setdefault(id(databases().of([merchant_id])), []).append(merchant_id)
+    return list(found.values())
 
 
 def connect_directly() -> Connection:
@@ -203,15 +186,19 @@ def connect_directly() -> Connection:
     return engine.connect()
 
 
-def connect(app: Flask, own: dict[str, str], pool_size: int) -> None:
+def connect(app: Flask, own: dict[str, TenantDatabase], pool_size: int) -> None:
     """Bind the application to home, as its configuration names it, and to merchants' own databases.
 
-    `own` maps merchants' ids to URLs; each of those pools holds at most `pool_size` connections.
+    `own` is by merchant id; each of those pools holds at most `pool_size` connections.
     """
     db.init_app(app)
-    urls = {merchant_id: sqlalchemy_url(url) for merchant_id, url in own.items()}
+    urls = {merchant_id: sqlalchemy_url(kept.url) for merchant_id, kept in own.items()}
+    pooled = frozenset(name for name, kept in own.items() if kept.behind_pooler)
     options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]
-    app.extensions["places"] = Places(lambda: db.engine, urls, options, pool_size)
+    migrations = Path(app.root_path) / "migrations"
+    app.extensions["places"] = Places(
+        lambda: db.engine, urls, pooled, options, pool_size, migrations
+    )
 
 
 def databases() -> Places:
@@ -226,7 +213,8 @@ def _opened(role: str, merchants: frozenset[str], *, directory: bool = False) ->
         raise RuntimeError("a transaction is open already: pass its session on")
     token = _scope.set(merchants)
     try:
-        with _entered(role, merchants, directory=directory) as session:
+        entered = entering.entered(databases(), role, merchants, directory=directory)
+        with entered as session, entering.told_if_lost(session):
             yield session
             for write in session.info.get("last_of_all", ()):
                 write(session)
@@ -235,76 +223,7 @@ def _opened(role: str, merchants: frozenset[str], *, directory: bool = False) ->
     finally:
         _scope.reset(token)
     for bell in bells:
-        _ring(bell)
-
-
-def _entered(role: str, merchants: frozenset[str], *, directory: bool) -> Session:
-    """A session whose transaction has begun, in the database where the merchants are now.
-
-    One that is being moved is waited for, and then followed to where it went.
-    """
-    patience = time.monotonic() + PAUSE_S
-    opening = _opening(role, merchants, directory=directory)
-    while True:
-        place = _place(merchants, directory=directory)
-        places.require_up(place)
-        session = Session(
-            place.engine, expire_on_commit=False, info={"place": place, "merchants": merchants}
-        )
-        try:
-            _open(session, role, opening)
-        except (DBAPIError, PoolTimeout) as failure:
-            session.close()
-            state = _state(failure)
-            if state == NOT_HERE and time.monotonic() < patience:
-                databases().read_again()
-                time.sleep(LOOK_AGAIN_S)
-                continue
-            if state in {NOT_HERE, LOCK_NOT_AVAILABLE}:
-                raise MerchantUnavailable from failure
-            raise places.did_not_answer(place, failure) or failure from failure
-        except BaseException:
-            session.close()
-            raise
-        return session
-
-
-def _place(merchants: frozenset[str], *, directory: bool) -> Place:
-    found = databases()
-    if directory:
-        return found.home()
-    return found.of(merchants) if merchants else places.here(found)
-
-
-def _open(session: Session, role: str, opening: dict[str, str]) -> None:
-    """Begin on a connection that lives.
-
-    One from the pool may have died since. The first statement finds that out, SQLAlchemy drops all
-    connections of that age, and a new one is tried: no question has to be asked beforehand.
-    """
-    try:
-        session.execute(_OPEN[role], opening)
-    except DBAPIError as failure:
-        if not failure.connection_invalidated:
-            raise
-        session.rollback()
-        session.execute(_OPEN[role], opening)
-
-
-def _opening(role: str, merchants: frozenset[str], *, directory: bool) -> dict[str, str]:
-    return {
-        "role": role,
-        "merchants": ",".join(sorted(merchants)),
-        "directory": "on" if directory else "",
-        "pause": f"{PAUSE_S:g}s",
-        "lock": LOCK_TIMEOUT,
-        "statement": STATEMENT_TIMEOUT,
-        "idle": IDLE_TIMEOUT,
-    }
-
-
-def _state(failure: Exception) -> str | None:
-    return getattr(getattr(failure, "orig", None), "sqlstate", None)
+        current_app.extensions["ring"](bell)
 
 
 def streamed(

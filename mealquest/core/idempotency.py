@@ -1,7 +1,8 @@
 """One effect per key: the key, a hash of the request and the answer, written with the effect."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Text,
     delete,
     func,
+    insert,
     literal_column,
     or_,
     select,
@@ -25,6 +27,9 @@ from mealquest.core.errors import Conflict, Gone
 from mealquest.core.wire import Input, View
 
 KEPT = timedelta(days=90)
+ANYBODY = "imported"  # the actor of keys from the old server, which knew neither caller nor body
+
+_CUSTOMER = "customer:"
 
 AnyView = TypeVar("AnyView", bound=View)
 
@@ -45,6 +50,20 @@ class IdempotencyKey(TenantRow):
     answer: Mapped[str | None]
     customer_id: Mapped[str | None]  # whom the answer is about; nobody checks that they exist
     created_at: Mapped[datetime] = stamp()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedKey:
+    """A request that had its effect at the old server; `answer` None: not told any more.
+
+    Which body it had is not known, so any is answered; but only to staff, or to the customer whom
+    the answer is about.
+    """
+
+    route: str
+    key: str
+    answer: str | None
+    customer_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +98,10 @@ class AnswerErased(Gone):
 _CLAIM = text(
     """
     INSERT INTO idempotency_keys (merchant_id, actor, route, key, request_hash, customer_id)
-    VALUES (:merchant, :actor, :route, :key, :request_hash, :customer)
+    SELECT :merchant, :actor, :route, :key, :request_hash, :customer
+     WHERE NOT EXISTS (SELECT FROM idempotency_keys
+                        WHERE merchant_id = :merchant AND actor = 'imported'
+                          AND route = :route AND key = :key)
         ON CONFLICT DO NOTHING RETURNING key
     """
 )
@@ -128,6 +150,18 @@ def answer_under(
     return answers.from_stored(answer) if answer else None
 
 
+def was_answered(session: Session, merchant_id: str, request: KeyedRequest) -> bool:
+    """Whether this very request has its answer, so that asking again changes nothing."""
+    found = session.scalar(
+        select(IdempotencyKey.key).where(
+            *_same(merchant_id, request),
+            IdempotencyKey.request_hash == request.request_hash,
+            IdempotencyKey.answer.is_not(None),
+        )
+    )
+    return found is not None
+
+
 def store(
     session: Session,
     merchant_id: str,
@@ -144,6 +178,14 @@ def store(
         _STORE,
         _named(merchant_id, request) | {"answer": view.as_json(), "customer": customer_id},
     )
+
+
+def bring_in(session: Session, merchant_id: str, keys: Sequence[ImportedKey]) -> None:
+    """Keep keys of the old server, so that nothing that was done there is done again here."""
+    own = {"merchant_id": merchant_id, "actor": ANYBODY, "request_hash": ""}
+    rows = [own | {name: getattr(key, name) for name in key.__slots__} for key in keys]
+    if rows:
+        session.execute(insert(IdempotencyKey), rows)
 
 
 def erase_answers(session: Session, merchant_id: str, customer_id: str) -> None:
@@ -181,16 +223,26 @@ def purge_old(limit: int = 10_000) -> int:
 def _replay(
     session: Session, merchant_id: str, request: KeyedRequest, answers: type[AnyView]
 ) -> AnyView:
-    row = session.execute(
-        select(IdempotencyKey.request_hash, IdempotencyKey.answer).where(
-            *_same(merchant_id, request)
-        )
-    ).one()
-    if row.request_hash != request.request_hash:
+    columns = IdempotencyKey.request_hash, IdempotencyKey.answer, IdempotencyKey.customer_id
+    row = session.execute(select(*columns).where(*_same(merchant_id, request))).one_or_none()
+    if row is None:
+        row = session.execute(
+            select(*columns).where(*_same(merchant_id, replace(request, actor=ANYBODY)))
+        ).one()
+        _require_theirs(request, row.customer_id)
+    elif row.request_hash != request.request_hash:
         raise KeyReused("this Idempotency-Key was used for another request")
     if row.answer is None:
         raise AnswerErased
     return answers.from_stored(row.answer)
+
+
+def _require_theirs(request: KeyedRequest, customer_id: str | None) -> None:
+    """Of an imported key: it is about the customer who asks, or whom the request names."""
+    is_customer = request.actor.startswith(_CUSTOMER)
+    asks = request.actor.removeprefix(_CUSTOMER) if is_customer else request.customer_id
+    if asks != customer_id and (is_customer or asks is not None):
+        raise KeyReused("this Idempotency-Key was used for another request")
 
 
 def _same(merchant_id: str, request: KeyedRequest) -> list[ColumnElement[bool]]:

@@ -209,11 +209,12 @@ def _claim(limit: int) -> list[StoredMessage]:
         .order_by(OutboundMessage.kind.desc(), OutboundMessage.run_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("due")  # read once: a subquery might be read again, and go past its limit
     )
     with transaction() as session:
         rows = session.scalars(
             update(OutboundMessage)
-            .where(OutboundMessage.id.in_(due))
+            .where(OutboundMessage.id.in_(select(due.c.id)))
             .values(attempts=OutboundMessage.attempts + 1, run_at=func.now() + LEASE)
             .returning(OutboundMessage)
             .execution_options(synchronize_session=False)

@@ -91,11 +91,14 @@ def row(merchant_id: str, kind: str, payload: dict[str, Any]) -> dict[str, Any]:
 
 _CLAIM = text(
     """
+    WITH due AS MATERIALIZED (
+        SELECT merchant_id, id FROM outbox_events
+         WHERE delivered_at IS NULL AND run_at <= now()
+         ORDER BY run_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
     UPDATE outbox_events AS e
        SET attempts = attempts + 1, run_at = now() + make_interval(secs => :lease)
-      FROM (SELECT merchant_id, id FROM outbox_events
-             WHERE delivered_at IS NULL AND run_at <= now()
-             ORDER BY run_at, id LIMIT :limit FOR UPDATE SKIP LOCKED) AS due
+      FROM due
      WHERE e.merchant_id = due.merchant_id AND e.id = due.id
     RETURNING e.merchant_id, e.id, e.type, e.payload, e.created_at
     """
@@ -128,6 +131,18 @@ def deliver_due(subscribers: Subscribers, *, limit: int = 200) -> int:
                 _DELIVERED, {"merchants": merchants, "ids": [event.id for event in done]}
             )
     return len(events)
+
+
+_WAKE = text(
+    "UPDATE outbox_events SET run_at = now()"
+    " WHERE merchant_id = :merchant AND delivered_at IS NULL AND run_at > now()"
+)
+
+
+def wake(session: Session, merchant_id: str) -> None:
+    """Deliver what was put off at once: what the merchant's events waited for is over."""
+    session.execute(_WAKE, {"merchant": merchant_id})
+    after_commit_ring(session, BELL)
 
 
 _FORGET = text(

@@ -6,24 +6,41 @@ is refused by the database it left (`enter_merchants`), and then the process rea
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, create_engine, make_url, text
+from psycopg.errors import ConnectionTimeout
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mealquest.core.errors import MerchantUnavailable, Unavailable
+from mealquest.core.watch import Watch, revision_of
 
 HOME = "home"
-DOWN_S = 1.0  # how long a database that did not answer is left alone
+FOLLOW_EVERY_S = 1.0  # how often placements are read again because a database is down
+# A database that falls silent costs whoever is inside seconds, not half a minute as home may.
+IMPATIENT = {
+    "connect_timeout": 2,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5_000,
+}
+POOL_WAIT_S = 3.0  # for a connection of a pool outside home
 
 _AS_APPLICATION = text("SELECT set_config('role', 'mealquest_app', true)")
 _PLACEMENTS = text("SELECT merchant_id, place FROM placements")
+# The same of two addresses: they are one database.
+_IDENTITY = text(
+    "SELECT pg_postmaster_start_time()::text || ' ' || oid FROM pg_database"
+    " WHERE datname = current_database()"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -36,27 +53,47 @@ class Elsewhere(RuntimeError):
 
 @dataclass(slots=True)
 class Place:
-    """A database. Its name is a merchant's id, or `home`; several names may be one address."""
+    """A database. Its name is a merchant's id, or `home`; several names may be one address.
+
+    `watch` knows whether it answers; home has none, for without it nothing works.
+    """
 
     name: str
     engine: Engine
-    down_until: float = field(default=0.0)
+    watch: Watch | None = field(default=None)
 
     @property
     def is_home(self) -> bool:
         return self.name == HOME
 
     @property
+    def is_up(self) -> bool:
+        """As far as this process knows."""
+        return self.watch is None or self.watch.is_up
+
+    @property
+    def in_use(self) -> int:
+        """Connections that this process works with at the moment."""
+        pool: Any = self.engine.pool
+        return int(pool.checkedout())
+
+    @property
     def address(self) -> str:
         """For people: server and database, without a password."""
-        url = self.engine.url
-        return f"{url.host or 'local'}:{url.port or 5432}/{url.database}"
+        return shown(self.engine.url.render_as_string(hide_password=False))
+
+
+def shown(url: str) -> str:
+    """Server and database of a URL."""
+    found = make_url(url)
+    return f"{found.host or 'local'}:{found.port or 5432}/{found.database}"
 
 
 class Places:
     """The databases of this process, each with a pool of its own that is bounded.
 
-    `urls` are the databases of merchants' own by merchant id, in SQLAlchemy's writing.
+    `urls` are the databases of merchants' own by merchant id, in SQLAlchemy's writing; those of
+    `pooled` lead through a pooler that lends connections for a transaction each.
     `options` are those of every engine; pools outside home hold at most `pool_size` connections.
     """
 
@@ -64,24 +101,34 @@ class Places:
         self,
         home: Callable[[], Engine],
         urls: dict[str, str],
+        pooled: frozenset[str],
         options: dict[str, Any],
         pool_size: int,
+        migrations: Path,
     ) -> None:
         self._home = home
-        self._urls = urls
-        self._options = options | {"pool_size": pool_size}
+        self._urls, self._pooled = urls, pooled
+        self._connecting = options["connect_args"] | IMPATIENT
+        self._options = options | {
+            "pool_size": pool_size,
+            "pool_timeout": POOL_WAIT_S,
+        }
+        self._revisions = sorted(path.stem for path in (migrations / "versions").glob("*.py"))
         self._places: dict[str, Place] = {}
         self._by_url: dict[str, Place] = {}
         self._routes: dict[str, str] | None = None
-        self._lock = threading.RLock()
+        self._read_at = 0.0
+        self._apart: set[str] = set()  # addresses that were seen to be another database than home
+        self._lock = threading.RLock()  # guards what is above; nothing slow is done under it
+        self._reading = threading.Lock()  # of many that want to read again, one does
 
     # --- which -------------------------------------------------------------------------------
 
     def home(self) -> Place:
+        if found := self._places.get(HOME):
+            return found
         with self._lock:
-            if HOME not in self._places:
-                self._places[HOME] = Place(HOME, self._home())
-            return self._places[HOME]
+            return self._places.setdefault(HOME, Place(HOME, self._home()))
 
     def of(self, merchant_ids: Iterable[str]) -> Place:
         """The one database of all the named merchants; Elsewhere when there is none."""
@@ -100,6 +147,8 @@ class Places:
 
     def named(self, name: str) -> Place:
         """The database of that name; its engine is made at its first use."""
+        if found := self._places.get(name):
+            return found
         if name == HOME:
             return self.home()
         with self._lock:
@@ -132,13 +181,60 @@ class Places:
         if key == self.home().engine.url.render_as_string(hide_password=False):
             return self.home()
         if key not in self._by_url:
-            self._by_url[key] = Place(name, create_engine(url, **self._options))
+            connecting = self._connecting
+            if name in self._pooled:  # the next transaction may be where nothing was prepared
+                connecting = connecting | {"prepare_threshold": None}
+            place = Place(name, create_engine(url, **self._options | {"connect_args": connecting}))
+            place.watch = Watch(name, place.address, place.engine, connecting, self._why_not)
+            self._by_url[key] = place
         return self._by_url[key]
+
+    def _why_not(self, connection: Connection) -> str | None:
+        """Why a database that answers is not worked with all the same."""
+        there = revision_of(connection)
+        if there is None or there in self._revisions[:-1]:  # one unknown here is newer
+            return f"it is migrated up to {there}, this version needs {self._revisions[-1]}"
+        if self._is_home(connection):
+            return "it is home under another address; name home's own, or leave it out"
+        return None
+
+    def _is_home(self, connection: Connection) -> bool:
+        """Asked until it is known: a database does not become another one."""
+        address = str(connection.engine.url)
+        if address not in self._apart:
+            try:
+                with self.home().engine.begin() as at_home:
+                    home = at_home.scalar(_IDENTITY)
+            except (OperationalError, PoolTimeout):
+                return False
+            if home == connection.scalar(_IDENTITY):
+                return True
+            self._apart.add(address)
+        return False
 
     # --- what is remembered --------------------------------------------------------------------
 
+    def follow(self, merchant_ids: Iterable[str], place: Place) -> bool:
+        """Whether the merchants of a place that is down have left it meanwhile."""
+        with self._reading:
+            if time.monotonic() - self._read_at > FOLLOW_EVERY_S:
+                self.read_again()
+        return self.of(merchant_ids) is not place
+
+    def read_newer(self, known: Mapping[str, str] | None) -> None:
+        """Read placements again, unless another thread has since `known` was read."""
+        with self._reading:
+            if self._routes is known:
+                self.read_again()
+
+    @property
+    def routes(self) -> Mapping[str, str] | None:
+        """What was read last."""
+        return self._routes
+
     def read_again(self) -> dict[str, str]:
         """Placements as home has them now; those known before, while home is away."""
+        self._read_at = time.monotonic()
         try:
             with self.home().engine.begin() as connection:
                 connection.execute(_AS_APPLICATION)
@@ -152,10 +248,14 @@ class Places:
         return self._routes
 
     def end(self) -> None:
-        """Close every connection outside home's pool."""
+        """Close every connection outside home's pool, and look at nothing any more."""
         with self._lock:
             for place in self._by_url.values():
+                if place.watch:
+                    place.watch.end()
                 place.engine.dispose()
+            self._by_url.clear()
+            self._places.clear()
 
 
 def here(places: Places) -> Place:
@@ -174,9 +274,9 @@ def at(place: Place) -> Iterator[None]:
 
 
 def require_up(place: Place) -> None:
-    """MerchantUnavailable, at once, while a database did not answer a moment ago."""
-    if not place.is_home and time.monotonic() < place.down_until:
-        raise MerchantUnavailable
+    """MerchantUnavailable, at once, while a database does not answer."""
+    if place.watch:
+        place.watch.require_up()
 
 
 def did_not_answer(place: Place, failure: DBAPIError | PoolTimeout) -> Unavailable | None:
@@ -184,14 +284,16 @@ def did_not_answer(place: Place, failure: DBAPIError | PoolTimeout) -> Unavailab
 
     Home's own failures stay as they are: `web.problems` words them.
     """
-    if place.is_home or not isinstance(failure, OperationalError | PoolTimeout):
+    if place.watch is None or not isinstance(failure, OperationalError | PoolTimeout):
         return None
-    if isinstance(failure, OperationalError) and not _is_away(failure):
+    if (
+        isinstance(failure, PoolTimeout)
+        or failure.connection_invalidated
+        or isinstance(failure.orig, ConnectionTimeout)
+    ):
+        place.watch.suspect()
+    elif getattr(failure.orig, "sqlstate", None) is None:
+        place.watch.did_not_answer(str(failure.orig).strip().partition("\n")[0])
+    else:
         return None
-    place.down_until = time.monotonic() + DOWN_S
-    log.warning("database does not answer", place=place.name, address=place.address)
     return MerchantUnavailable()
-
-
-def _is_away(failure: OperationalError) -> bool:
-    return failure.connection_invalidated or getattr(failure.orig, "sqlstate", None) is None

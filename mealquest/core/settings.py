@@ -12,6 +12,8 @@ from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from mealquest.core.database_settings import DatabaseSettings
+from mealquest.core.operations_settings import OperationsSettings
+from mealquest.core.policy_settings import PolicySettings
 from mealquest.core.recovery_settings import STRIPE, RecoverySettings
 
 DEV_JWT_SECRET = "mealquest-dev-secret"
@@ -57,7 +59,7 @@ def _either(*names: str) -> Any:
     return AliasChoices(*names)
 
 
-class Settings(DatabaseSettings, RecoverySettings):
+class Settings(DatabaseSettings, OperationsSettings, PolicySettings, RecoverySettings):
     """Names and meanings are listed in `.env.example`."""
 
     model_config = SettingsConfigDict(
@@ -125,16 +127,12 @@ class Settings(DatabaseSettings, RecoverySettings):
     )
     rate_limits: bool | None = Field(None, validation_alias="MQ_RATE_LIMITS")
     event_retention_days: int = Field(7, ge=1, le=3650, validation_alias="MQ_EVENT_RETENTION_DAYS")
-    trusted_proxies: int = Field(0, ge=0, le=10, validation_alias="MQ_TRUSTED_PROXIES")
-    log_level: str = Field(
-        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", validation_alias="MQ_LOG_LEVEL"
-    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         problems = [*self._key_problems(), *self._secret_problems(), *self._url_problems()]
         problems += [*self._half_problems(), *self._ai_problems(), *self._map_problems()]
-        problems += self._pooler_problems()
+        problems += [*self._pooler_problems(), *self._policy_problems()]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -289,17 +287,17 @@ class Settings(DatabaseSettings, RecoverySettings):
         return self.profile is not Profile.TEST if self.rate_limits is None else self.rate_limits
 
 
-def load(**overrides: Any) -> Settings:
+def load(kind: type[Settings] = Settings, **overrides: Any) -> Settings:
     """Read the environment. ConfigurationError lists every problem, one a line."""
     try:
-        return Settings(**overrides)
+        return kind(**overrides)
     except ValidationError as failure:
         lines = ["MealQuest cannot start; these settings need attention:"]
-        lines += [f"  - {problem}" for problem in _problems(failure, overrides)]
+        lines += [f"  - {problem}" for problem in _problems(failure, kind, overrides)]
         raise ConfigurationError("\n".join(lines)) from None
 
 
-def _problems(failure: ValidationError, overrides: dict[str, Any]) -> list[str]:
+def _problems(failure: ValidationError, kind: type[Settings], given: dict[str, Any]) -> list[str]:
     """What is wrong with single settings, and then what is wrong with the others together.
 
     The second is only looked at when every single one is right, so those are given their defaults.
@@ -318,9 +316,9 @@ def _problems(failure: ValidationError, overrides: dict[str, Any]) -> list[str]:
     if not defaults:
         return problems
     try:
-        Settings(**overrides | defaults)
+        kind(**given | defaults)
     except ValidationError as others:
-        problems += _problems(others, overrides | defaults)
+        problems += _problems(others, kind, given | defaults)
     return problems
 
 

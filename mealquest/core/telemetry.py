@@ -1,6 +1,7 @@
 """Logs as JSON lines with a request id and no personal data; metrics that add up over processes."""
 
 import logging
+import os
 import re
 import sys
 from collections.abc import MutableMapping
@@ -8,7 +9,8 @@ from contextvars import ContextVar
 from typing import Any
 
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -34,7 +36,30 @@ request_seconds = Histogram(
     ["path"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+database_refusals = Counter(
+    "mealquest_database_refusals",
+    "Requests that got no connection from the pool in time, or whose database was away.",
+    ["reason"],
+)
 jobs_total = Counter("mealquest_jobs", "Background jobs run.", ["job", "outcome"])
+
+
+def registry() -> CollectorRegistry:
+    """The figures of all processes that share a directory, else this one's own."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return together
+
+
+def tell_figures(host: str, port: int | None) -> None:
+    """Let a collector ask a process without a web server, unless `python app.py` tells for it.
+
+    OSError: the port is taken.
+    """
+    if port is not None and "MQ_LISTEN_FD" not in os.environ:
+        start_http_server(port, host, registry())
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -4,7 +4,7 @@ from threading import Event
 import pytest
 from sqlalchemy import func, text, update
 
-from mealquest.core import db, idempotency
+from mealquest.core import entering, idempotency
 from mealquest.core.db import platform_transaction, transaction
 from mealquest.core.idempotency import (
     IdempotencyKey,
@@ -95,7 +95,7 @@ def test_of_many_at_once_one_has_the_effect(app):
 
 
 def test_while_the_first_runs_longer_than_the_lock_timeout_the_second_is_told(app, monkeypatch):
-    monkeypatch.setattr(db, "LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(entering, "LOCK_TIMEOUT", "100ms")
     claimed, told = Event(), Event()
 
     def first() -> Answer:

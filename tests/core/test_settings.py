@@ -9,6 +9,8 @@ NAMES = [
     "MQ_ENV",
     "MQ_DB_URL",
     "DATABASE_URL",
+    "MQ_DB_DIRECT_URL",
+    "MQ_DB_SCHEMA",
     "MQ_REDIS_URL",
     "REDIS_URL",
     "MQ_JWT_SECRET",
@@ -136,3 +138,14 @@ def test_an_empty_variable_counts_as_absent(monkeypatch):
     monkeypatch.setenv("MQ_SMS_WEBHOOK_URL", "")
     monkeypatch.setenv("PORT", "")
     assert settings.load().port == 3030
+
+
+def test_a_pooler_needs_both_addresses_and_the_usual_schema(monkeypatch):
+    monkeypatch.setenv("MQ_DB_DIRECT_URL", "postgresql://past/db")
+    with pytest.raises(ConfigurationError, match="MQ_DB_DIRECT_URL is set only beside"):
+        settings.load()
+    monkeypatch.setenv("MQ_DB_URL", "postgresql://pooler/db")
+    assert settings.load().behind_pooler
+    monkeypatch.setenv("MQ_DB_SCHEMA", "own")
+    with pytest.raises(ConfigurationError, match="MQ_DB_SCHEMA must be public"):
+        settings.load()
