@@ -1,0 +1,1 @@
+"""Merchants that move between two servers."""
