@@ -4,15 +4,23 @@ from collections import Counter
 
 from sqlalchemy import text
 
-from mealquest.core.checks import Check, Finding, by_statement, found
+from mealquest.core.checks import MOST_FINDINGS, Check, Finding, by_statement, found
 from mealquest.core.db import after_commit_ring, transaction
 from mealquest.core.principal import SYSTEM
 from mealquest.payments import refunds
 from mealquest.wallet import service as wallets
 
-# What the payments that wait of each customer hold, and what their wallet says is held.
+# What the payments that wait of each customer hold, here or at a store that shares the wallet, and
+# what the wallet says is held.
 _ORPHAN_HOLDS = text(
     """
+    WITH waiting AS (
+        SELECT customer_id, principal_minor, bonus_minor, silver_minor FROM payments
+         WHERE merchant_id = :merchant AND status = 'PENDING_EXTERNAL'
+           AND wallet_merchant_id IS NULL
+         UNION ALL
+        SELECT customer_id, principal_minor, bonus_minor, silver_minor FROM shared_holds
+         WHERE merchant_id = :merchant)
     SELECT w.customer_id,
            'held ' || w.held_principal_minor || '/' || w.held_bonus_minor || '/'
            || w.held_silver_minor || ', waiting payments hold ' || coalesce(p.principal, 0)
@@ -20,9 +28,7 @@ _ORPHAN_HOLDS = text(
       FROM wallets w
       LEFT JOIN (SELECT customer_id, sum(principal_minor) AS principal, sum(bonus_minor) AS bonus,
                         sum(silver_minor) AS silver
-                   FROM payments
-                  WHERE merchant_id = :merchant AND status = 'PENDING_EXTERNAL'
-                  GROUP BY customer_id) p USING (customer_id)
+                   FROM waiting GROUP BY customer_id) p USING (customer_id)
      WHERE w.merchant_id = :merchant
        AND (w.held_principal_minor, w.held_bonus_minor, w.held_silver_minor)
            IS DISTINCT FROM (coalesce(p.principal, 0), coalesce(p.bonus, 0), coalesce(p.silver, 0))
@@ -38,6 +44,9 @@ _HELD_VOUCHERS = text(
        AND NOT EXISTS (SELECT FROM payments p
                         WHERE p.merchant_id = v.merchant_id AND p.id = v.used_by
                           AND p.status = 'PENDING_EXTERNAL')
+       AND NOT EXISTS (SELECT FROM shared_holds h
+                        WHERE h.merchant_id = v.merchant_id AND h.customer_id = v.customer_id
+                          AND h.payment_id = v.used_by)
      ORDER BY v.id LIMIT :limit
     """
 )
@@ -99,13 +108,83 @@ _OVERDUE = text(
 )
 
 
+# What a store keeps room for, of what keepers of wallets will owe it once its orders are paid.
+_RESERVED = text(
+    """
+    WITH waiting AS (
+        SELECT wallet_merchant_id AS keeper,
+               sum(principal_minor + bonus_minor + silver_minor) AS minor
+          FROM payments
+         WHERE merchant_id = :merchant AND status = 'PENDING_EXTERNAL'
+           AND wallet_merchant_id IS NOT NULL
+         GROUP BY wallet_merchant_id),
+    kept AS (
+        SELECT partner_id AS keeper, held_minor AS minor FROM settlement_positions
+         WHERE merchant_id = :merchant)
+    SELECT keeper, 'room for ' || coalesce(kept.minor, 0) || ', waiting payments need '
+           || coalesce(waiting.minor, 0)
+      FROM kept FULL JOIN waiting USING (keeper)
+     WHERE coalesce(kept.minor, 0) <> coalesce(waiting.minor, 0)
+     ORDER BY keeper LIMIT :limit
+    """
+)
 _WAITING = text(
     """
     SELECT principal_minor, silver_minor, lots FROM payments
      WHERE merchant_id = :merchant AND customer_id = :customer AND status = 'PENDING_EXTERNAL'
+       AND wallet_merchant_id IS NULL
+     UNION ALL
+    SELECT principal_minor, silver_minor, lots FROM shared_holds
+     WHERE merchant_id = :merchant AND customer_id = :customer
     """
 )
 _VOUCHER_OWNER = text("SELECT customer_id FROM vouchers WHERE merchant_id = :merchant AND id = :id")
+
+
+_PARTNERS = text(
+    """
+    SELECT store_id FROM shared_holds WHERE merchant_id = :merchant
+     UNION
+    SELECT wallet_merchant_id FROM payments
+     WHERE merchant_id = :merchant AND status = 'PENDING_EXTERNAL'
+       AND wallet_merchant_id IS NOT NULL
+    """
+)
+_SHARED_HOLDS = text(
+    """
+    SELECT h.payment_id, 'held for an order at ' || h.store_id || ' that does not wait'
+      FROM shared_holds h
+     WHERE h.merchant_id = :merchant AND h.store_id = :partner
+       AND NOT EXISTS (SELECT FROM payments p
+                        WHERE p.merchant_id = h.store_id AND p.id = h.payment_id
+                          AND p.status = 'PENDING_EXTERNAL'
+                          AND p.wallet_merchant_id = h.merchant_id)
+     UNION ALL
+    SELECT p.id, 'it waits, and holds nothing of the wallet at ' || p.wallet_merchant_id
+      FROM payments p
+     WHERE p.merchant_id = :merchant AND p.status = 'PENDING_EXTERNAL'
+       AND p.wallet_merchant_id = :partner
+       AND NOT EXISTS (SELECT FROM shared_holds h
+                        WHERE h.merchant_id = p.wallet_merchant_id
+                          AND h.store_id = p.merchant_id AND h.payment_id = p.id)
+     ORDER BY 1 LIMIT :limit
+    """
+)
+
+
+def _held_elsewhere(merchant_id: str) -> list[Finding]:
+    """A partner that lies in another database cannot be compared with."""
+    wrong: list[Finding] = []
+    with transaction(merchant_id) as session:
+        for partner in session.scalars(_PARTNERS, {"merchant": merchant_id}).all():
+            try:
+                wallets.enter_keeper(session, partner)
+            except wallets.KeeperAway:
+                continue
+            values = {"merchant": merchant_id, "partner": partner, "limit": MOST_FINDINGS}
+            rows = session.execute(_SHARED_HOLDS, values)
+            wrong += [Finding(merchant_id, row[0], row[1]) for row in rows]
+    return wrong
 
 
 def let_go(finding: Finding) -> str:
@@ -175,6 +254,16 @@ CHECKS = (
         "payments_refunded",
         "what was refunded of a payment is what its refunds say and have posted",
         by_statement(_REFUNDED),
+    ),
+    Check(
+        "payments_reserved",
+        "what partners may owe leaves room for what waits at this store, and for nothing else",
+        by_statement(_RESERVED),
+    ),
+    Check(
+        "payments_shared_holds",
+        "what stores hold of each other's wallets is for orders that wait",
+        _held_elsewhere,
     ),
     Check("payments_overdue", "no hold outlives its time", by_statement(_OVERDUE), _ring),
     Check(

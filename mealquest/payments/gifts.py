@@ -73,7 +73,8 @@ def earned_by(
     took off there. One that came back from that payment, after some of it was claimed, is not taken
     as well: the customer pays for the rest of it and keeps it.
     """
-    values = {"merchant": wallet.merchant_id, "payment": payment_id}
+    keeper = wallet.merchant_id
+    values = {"merchant": wallet.store_id, "keeper": keeper, "payment": payment_id}
     rows = session.execute(_OF_PAYMENT, values).all()
     if not rows:
         return ()
@@ -104,7 +105,7 @@ def _gift(
         usable = use.status is VoucherStatus.ACTIVE and use.expires_at > now
         returnable = usable and not row.claimed_minor
         if not usable:
-            worth = (row.taken_off or 0) if use.status in SPENT else 0
+            worth = _taken_off(row) if use.status in SPENT else 0
     return Gift(
         id=row.id,
         kind=GiftKind(row.kind),
@@ -115,6 +116,11 @@ def _gift(
         fragment=row.fragment,
         returnable=returnable,
     )
+
+
+def _taken_off(row: Row[Any]) -> int:
+    """What a spent voucher took off; at a third store, whose payments are not seen, its value."""
+    return int(row.amount_minor if row.taken_off is None else row.taken_off)
 
 
 # --- statements ---------------------------------------------------------------------------
@@ -138,8 +144,8 @@ _OF_PAYMENT = text(
     SELECT g.id, g.kind, g.amount_minor, g.claimed_minor, g.lot_id, g.voucher_id,
            g.fragment,
            (SELECT p.voucher_minor FROM vouchers v
-              JOIN payments p ON p.merchant_id = v.merchant_id AND p.id = v.used_by
-             WHERE v.merchant_id = g.merchant_id AND v.id = g.voucher_id) AS taken_off
+              JOIN payments p ON p.merchant_id IN (:merchant, :keeper) AND p.id = v.used_by
+             WHERE v.merchant_id = :keeper AND v.id = g.voucher_id) AS taken_off
       FROM payment_gifts g
      WHERE g.merchant_id = :merchant AND g.payment_id = :payment
      ORDER BY g.created_at, g.id

@@ -80,6 +80,7 @@ class Payment(TenantRow):
     external_status: Mapped[ExternalStatus | None] = mapped_column(stored(ExternalStatus))
     external_txn_id: Mapped[str | None]
     confirmed_at: Mapped[datetime | None]
+    wallet_merchant_id: Mapped[str | None]  # whose wallet paid; null: the store's own
 
 
 class Refund(TenantRow):

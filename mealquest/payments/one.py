@@ -29,8 +29,9 @@ from mealquest.payments.replies import (
     RefundRowView,
 )
 from mealquest.payments.waiting import WaitingPayment
+from mealquest.tenancy import service as tenancy
 from mealquest.wallet import service as wallets
-from mealquest.wallet.service import Posting, PostingView
+from mealquest.wallet.service import KeeperView, Posting, PostingView
 
 
 def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
@@ -51,9 +52,18 @@ def payment(merchant_id: str, payment_id: str, by: Principal) -> PaymentView:
         "refunds": [RefundRowView.of(row, for_staff=by.role in MERCHANT) for row in refunds],
         "paid_again": again,
         "refundable_amount": wallets.major(_left(found), found.currency),
+        "wallet_keeper": _keeper(found),
     }
     actions = [*_refund_action(found, by), *outside.pop("next_actions", ())]
     return PaymentView(**(row_of(found) | outside | shown), next_actions=actions)
+
+
+def _keeper(found: PaymentFacts) -> KeeperView | None:
+    """The other store that keeps the wallet which paid."""
+    keeper = found.wallet_merchant_id
+    if keeper is None:
+        return None
+    return KeeperView(merchant_id=keeper, name=tenancy.public_names([keeper]).get(keeper, keeper))
 
 
 def _shown(found: PaymentFacts, postings: Sequence[Posting]) -> list[PostingView]:

@@ -22,11 +22,11 @@ from mealquest.core.idempotency import AnswerErased, KeyedRequest, request_hash
 from mealquest.core.principal import SYSTEM, Principal, Role
 from mealquest.payments import gateway, paid_again, refunds, waiting
 from mealquest.payments.domain import ExternalStatus, PaymentStatus, may_become
-from mealquest.payments.errors import NotWaiting, PaidAmountMismatch, PaymentNotFound
+from mealquest.payments.errors import NotWaiting, PaidAmountMismatch
 from mealquest.payments.forms import CallbackForm
 from mealquest.payments.replies import ExternalPaymentView, OutsideView
 from mealquest.payments.waiting import WaitingPayment
-from mealquest.state.service import scope_of
+from mealquest.state.service import scope_of_payment
 from mealquest.tenancy import service as tenancy
 from mealquest.wallet import service as wallets
 from mealquest.wallet.service import LockedWallet, LotUse
@@ -86,12 +86,17 @@ def _callback(form: CallbackForm) -> OutsideView:
     return view
 
 
-def cancel_all_of(session: Session, wallet: LockedWallet, by: Principal) -> int:
-    """Give up every payment of a customer that still waits; the wallet is locked. How many."""
-    merchant_id = wallet.merchant_id
-    waiting_ones = waiting.of_customer(session, merchant_id, wallet.customer_id)
+def cancel_all_of(
+    session: Session, merchant_id: str, customer_id: str, by: Principal, keeper: str | None = None
+) -> int:
+    """Give up every payment of a customer that still waits at this store. How many.
+
+    With `keeper` those that hold parts of the wallet kept there. The wallets are locked.
+    """
+    kept = waiting.of_customer(session, merchant_id, customer_id)
+    waiting_ones = [one for one, at in kept.items() if keeper in {None, at}]
     for payment_id in waiting_ones:
-        payment = waiting.lock(session, merchant_id, payment_id)
+        wallet, payment = _lock(session, merchant_id, payment_id)
         payment = _release(session, wallet, payment, PaymentStatus.CANCELLED)
         view = _view(session, wallet, payment)
         audit.record(session, merchant_id, "PAYMENT_CANCEL", by, _whose(payment))
@@ -243,10 +248,7 @@ def _lock(
     session: Session, merchant_id: str, payment_id: str
 ) -> tuple[LockedWallet, WaitingPayment]:
     """The payer's wallet, then the payment's row, both locked; always in this order."""
-    customer_id = waiting.payer(session, merchant_id, payment_id)
-    if customer_id is None:
-        raise PaymentNotFound
-    wallet = wallets.lock_wallet_of_anybody(session, merchant_id, customer_id)
+    wallet = waiting.lock_wallet(session, merchant_id, payment_id)
     return wallet, waiting.lock(session, merchant_id, payment_id)
 
 
@@ -260,7 +262,7 @@ def _view(session: Session, wallet: LockedWallet, payment: WaitingPayment) -> Ou
         status=payment.status,
         external_payment=ExternalPaymentView.of(payment),
         wallet=balances,
-        wallet_scope=scope_of(payment.merchant_id),
+        wallet_scope=scope_of_payment(session, wallet),
     )
 
 

@@ -13,7 +13,7 @@ from mealquest.payments import service
 from mealquest.payments.domain import GatewayRefundState, PaymentStatus
 from mealquest.payments.forms import CallbackForm, PaymentIdForm
 from mealquest.payments.gateway import SIGNATURE
-from mealquest.payments.replies import GatewayRefundView, OutsideView, PaymentView
+from mealquest.payments.replies import CallbackKept, GatewayRefundView, OutsideView, PaymentView
 from mealquest.tenancy.service import Operation
 from mealquest.web.frame import Call, Feature, Scope, Signature
 from mealquest.web.look import moment, money
@@ -28,9 +28,12 @@ feature = Feature("payments")
     signed=Signature(SIGNATURE, service.require_signature),
     ungated="settles money that has moved already, so it passes a freeze",
 )
-def callback(call: Call, form: CallbackForm) -> OutsideView:
-    """What the payment gateway reports about money from outside, signed over the raw body."""
-    return service.callback(form)
+def callback(call: Call, form: CallbackForm) -> OutsideView | CallbackKept:
+    """What the payment gateway reports about money from outside, signed over the raw body.
+
+    `accepted` alone: the merchant is closed for a moment, and the report is settled right after.
+    """
+    return service.take_callback(form)
 
 
 @feature.post(

@@ -29,6 +29,7 @@ class PaymentFacts:
     voucher_name: str | None
     taken_by: str
     created_at: datetime
+    wallet_merchant_id: str | None  # whose wallet paid; None: the store's own
 
 
 _ADD = text(
@@ -36,10 +37,11 @@ _ADD = text(
     INSERT INTO payments
            (merchant_id, id, customer_id, status, currency, order_minor, voucher_minor,
             bonus_minor, principal_minor, silver_minor, external_minor, voucher_id, quote, taken_by,
-            lots, hold_expires_at, provider, payment_intent_id, external_status)
+            lots, hold_expires_at, provider, payment_intent_id, external_status,
+            wallet_merchant_id)
     VALUES (:merchant, :id, :customer, :status, :currency, :order, :voucher,
             :bonus, :principal, :silver, :external, :voucher_id, :quote, :taken_by,
-            :lots, :hold_expires_at, :provider, :intent, :external_status)
+            :lots, :hold_expires_at, :provider, :intent, :external_status, :keeper)
     """
 ).bindparams(bindparam("quote", type_=JSONB), bindparam("lots", type_=JSONB))
 
@@ -69,7 +71,8 @@ def add(
     session.execute(
         _ADD,
         {
-            "merchant": wallet.merchant_id,
+            "merchant": wallet.store_id,
+            "keeper": wallet.merchant_id if wallet.is_shared else None,
             "id": payment_id,
             "customer": wallet.customer_id,
             "status": status.value,
@@ -95,7 +98,8 @@ def add(
 FACTS = """
     SELECT p.id, p.customer_id, p.status, p.currency, p.voucher_minor,
            p.bonus_minor, p.principal_minor, p.silver_minor, p.external_minor, p.refunded_minor,
-           p.quote #>> '{selectedVoucher,name}' AS voucher_name, p.taken_by, p.created_at
+           p.quote #>> '{selectedVoucher,name}' AS voucher_name, p.taken_by, p.created_at,
+           p.wallet_merchant_id
       FROM payments p
      WHERE p.merchant_id = :merchant
 """
@@ -146,4 +150,5 @@ def _facts(row: Row[Any], customer: ShownCustomer) -> PaymentFacts:
         row.voucher_name,
         row.taken_by,
         row.created_at,
+        row.wallet_merchant_id,
     )

@@ -21,6 +21,7 @@ from mealquest.core.principal import MANAGEMENT, Principal
 from mealquest.core.wire import number
 from mealquest.identity import service as identity
 from mealquest.identity.service import ShownCustomer
+from mealquest.payments import waiting
 from mealquest.payments.domain import ReceivableState, SettleMethod
 from mealquest.payments.errors import ReceivableClosed, ReceivableNotFound, SettledTooMuch
 from mealquest.payments.refund_forms import ReceivablesForm, SettleForm
@@ -55,7 +56,7 @@ def owe(
 ) -> None:
     """Note what a refund could not take back; the refund's ledger entry books it."""
     values = {
-        "merchant": wallet.merchant_id,
+        "merchant": wallet.store_id,
         "id": new_id("owed"),
         "customer": wallet.customer_id,
         "payment": payment_id,
@@ -103,7 +104,7 @@ def settle(
         if stored is not None:
             return stored
         before = _one(session, _ONE, merchant_id, form.receivable_id)
-        wallet = wallets.lock_wallet_of_anybody(session, merchant_id, before.customer_id)
+        wallet = waiting.lock_wallet(session, merchant_id, before.payment_id)
         owed = _one(session, _LOCK, merchant_id, form.receivable_id)
         minor = _require_amount(owed, form)
         details = _book(session, wallet, owed, form, minor)
@@ -179,7 +180,7 @@ def _write(
         closed = ReceivableState.WRITTEN_OFF if after.written_off else ReceivableState.SETTLED
         after = replace(after, state=closed)
     values = {
-        "merchant": wallet.merchant_id,
+        "merchant": wallet.store_id,
         "id": owed.id,
         "settled": Int8(after.settled),
         "written_off": Int8(after.written_off),

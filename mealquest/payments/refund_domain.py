@@ -108,8 +108,9 @@ class Plan:
         parts: the refund by the source that paid.
         lot_shares: the bonus part, by the lot that gave it.
         to_principal, to_lots, to_new_lot: where principal and bonus parts are credited.
-        target: what is to be taken back; `from_lots`, `from_silver`, `from_principal` and
-            `receivable` sum to it.
+        reclaimed: of the bonus that paid, what is taken back and not given back.
+        target: what is to be taken back, `reclaimed` among it; `from_lots`, `from_silver`,
+            `from_principal` and `receivable` sum to it.
         from_granted: of `from_principal` what a campaign had given; the rest comes off
             `to_principal`, so that what the customer paid in is never touched.
         claims: what each gift accounts for, by the gift's id; of fragments, pieces.
@@ -123,6 +124,7 @@ class Plan:
     to_principal: int
     to_lots: tuple[LotUse, ...]
     to_new_lot: int
+    reclaimed: int
     target: int
     from_lots: tuple[LotUse, ...]
     from_silver: int
@@ -163,7 +165,8 @@ def plan(
     )
     for gift in gifts:
         taker.take_back_itself(gift, claims[gift.id])
-    taker.take_anywhere(0 if restores else parts.bonus)
+    reclaimed = 0 if restores else parts.bonus
+    taker.take_anywhere(reclaimed)
     taker.take_anywhere(claimed - taker.itself)
     return Plan(
         parts=parts,
@@ -171,7 +174,8 @@ def plan(
         to_principal=to_principal,
         to_lots=to_lots,
         to_new_lot=to_new_lot,
-        target=(0 if restores else parts.bonus) + claimed,
+        reclaimed=reclaimed,
+        target=reclaimed + claimed,
         from_lots=tuple(LotUse(lot, minor) for lot, minor in taker.from_lots.items()),
         from_silver=taker.from_silver,
         from_principal=taker.from_granted + taker.from_new,

@@ -82,11 +82,13 @@ def _would_do(
     except AppError as refused:
         return {"problem": refused.message}
     now = utc_now()
-    wallet = wallets.read_wallet_of_anybody(session, payment.merchant_id, payment.customer_id)
+    wallet = wallets.read_kept(
+        session, payment.merchant_id, payment.wallet_merchant_id, payment.customer_id
+    )
     planned = refunding.planned_for(session, wallet, payment, policy, amount, now)
     over = {lot.id for lot in planned.lots if refunding.is_over(lot, now)}
     shown = _shown(payment, planned, over)
-    return shown | {"voucher": refunding.voucher_back(session, payment, planned.plan)}
+    return shown | {"voucher": refunding.voucher_back(session, wallet, payment, planned.plan)}
 
 
 def _shown(payment: Refundable, planned: Planned, over: set[str]) -> dict[str, Any]:

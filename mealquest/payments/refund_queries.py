@@ -49,11 +49,14 @@ _ADD = text(
 )
 _CLAIM = text(
     """
+    WITH due AS MATERIALIZED (
+        SELECT merchant_id, id FROM gateway_refunds
+         WHERE state = 'PENDING' AND run_at <= now()
+         ORDER BY run_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
     UPDATE gateway_refunds AS r
        SET attempts = attempts + 1, run_at = now() + make_interval(secs => :lease)
-      FROM (SELECT merchant_id, id FROM gateway_refunds
-             WHERE state = 'PENDING' AND run_at <= now()
-             ORDER BY run_at, id LIMIT :limit FOR UPDATE SKIP LOCKED) AS due
+      FROM due
      WHERE r.merchant_id = due.merchant_id AND r.id = due.id
     RETURNING r.merchant_id, r.id, r.payment_id, r.external_txn_id, r.amount_minor, r.currency,
               r.attempts

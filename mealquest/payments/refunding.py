@@ -24,7 +24,6 @@ from mealquest.identity import service as identity
 from mealquest.payments import gifts, receivables, refunding_queries, refunds, waiting
 from mealquest.payments.domain import GiftKind, PaymentStatus
 from mealquest.payments.errors import (
-    PaymentNotFound,
     PaymentNotSettled,
     PaymentUserMismatch,
     RefundTooLarge,
@@ -34,7 +33,7 @@ from mealquest.payments.refund_forms import RefundForm
 from mealquest.payments.refund_replies import GiftsBackView, RefundedView, clawback_of
 from mealquest.payments.refunding_queries import Refundable
 from mealquest.payments.replies import DeductionView
-from mealquest.state.service import scope_of
+from mealquest.state.service import scope_of_payment
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import RefundPolicy
 from mealquest.wallet import service as wallets
@@ -67,7 +66,8 @@ def refund(
 
     Raises:
         MerchantNotFound, PaymentNotFound, PaymentNotSettled, PaymentUserMismatch, RefundTooLarge,
-        WalletBusy, KeyReused, StillRunning. In every case nothing has changed.
+        WalletBusy, KeyReused, StillRunning; PolicyBlocked when the store that keeps the wallet is
+        frozen, MerchantUnavailable when it cannot be reached. In every case nothing has changed.
     """
     with transaction(merchant_id) as session:
         stored = idempotency.claim(session, merchant_id, request, RefundedView)
@@ -128,7 +128,7 @@ def _granted(session: Session, wallet: WalletRow, earned: Sequence[Gift]) -> int
 def _fragments(session: Session, wallet: WalletRow, earned: Sequence[Gift]) -> Mapping[str, int]:
     if all(gift.kind is not GiftKind.FRAGMENT for gift in earned):
         return {}
-    return identity.fragments_of(session, wallet.merchant_id, wallet.customer_id)
+    return identity.fragments_of(session, wallet.store_id, wallet.customer_id)
 
 
 def is_over(lot: Lot, now: datetime) -> bool:
@@ -144,10 +144,8 @@ def _shown_id(session: Session, payment: Refundable) -> str:
 
 
 def _lock(session: Session, merchant_id: str, payment_id: str) -> tuple[LockedWallet, Refundable]:
-    customer_id = waiting.payer(session, merchant_id, payment_id)
-    if customer_id is None:
-        raise PaymentNotFound
-    wallet = wallets.lock_wallet_of_anybody(session, merchant_id, customer_id)
+    wallet = waiting.lock_wallet(session, merchant_id, payment_id)
+    wallets.require_open(session, wallet)
     return wallet, refunding_queries.lock(session, merchant_id, payment_id)
 
 
@@ -185,19 +183,21 @@ def _give_back(
         parts=DeductionView.of(done.parts, payment.currency),
         clawback=clawback,
         gifts=GiftsBackView.of(done, payment.currency),
-        voucher=voucher_back(session, payment, done),
+        voucher=voucher_back(session, wallet, payment, done),
         gateway_refund_id=sent_as,
         wallet=wallets.wallet_view(session, wallet.merchant_id, wallet.customer_id),
-        wallet_scope=scope_of(payment.merchant_id),
+        wallet_scope=scope_of_payment(session, wallet),
     )
 
 
-def voucher_back(session: Session, payment: Refundable, done: Plan) -> VoucherView | None:
+def voucher_back(
+    session: Session, wallet: WalletRow, payment: Refundable, done: Plan
+) -> VoucherView | None:
     """The order's voucher as it can be used, or not, once the payment is refunded in full."""
     voucher_id = payment.voucher_back(done)
     if voucher_id is None:
         return None
-    found = wallets.voucher_facts(session, payment.merchant_id, voucher_id)
+    found = wallets.voucher_facts(session, wallet.merchant_id, voucher_id)
     usable = replace(found, status=VoucherStatus.ACTIVE)
     return VoucherView.of(usable, payment.currency, utc_now())
 
@@ -214,6 +214,7 @@ def _return(payment: Refundable, refund_id: str, done: Plan) -> Return:
         from_silver=done.from_silver,
         from_principal=done.from_principal,
         from_granted=done.from_granted,
+        reclaimed=done.reclaimed,
         receivable=done.receivable,
         voucher_id=payment.voucher_back(done),
         withdrawn=done.withdrawn,

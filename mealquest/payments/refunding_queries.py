@@ -36,6 +36,7 @@ class Refundable:
     lots: Mapping[str, int]
     outside_id: str
     has_left: bool  # the customer
+    wallet_merchant_id: str | None  # whose wallet paid; None: the store's own
 
     def voucher_back(self, plan: Plan) -> str | None:
         """The voucher that a refund makes usable again; of somebody who has left it stays used."""
@@ -65,7 +66,8 @@ class RefundRow:
 _FACTS = """
     SELECT p.merchant_id, p.id, p.customer_id, p.status, p.currency, p.voucher_minor,
            p.bonus_minor, p.principal_minor, p.silver_minor, p.external_minor, p.refunded_minor,
-           p.voucher_id, p.lots, coalesce(p.external_txn_id, p.payment_intent_id, p.id) AS outside,
+           p.voucher_id, p.wallet_merchant_id, p.lots,
+           coalesce(p.external_txn_id, p.payment_intent_id, p.id) AS outside,
            (SELECT c.deleted_at IS NOT NULL FROM customers c
              WHERE c.merchant_id = p.merchant_id AND c.id = p.customer_id) AS has_left
       FROM payments p WHERE p.merchant_id = :merchant AND p.id = :id
@@ -213,6 +215,7 @@ def _one(session: Session, statement: TextClause, merchant_id: str, payment_id: 
         lots=row.lots or {},
         outside_id=row.outside,
         has_left=row.has_left,
+        wallet_merchant_id=row.wallet_merchant_id,
     )
 
 

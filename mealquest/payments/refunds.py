@@ -104,8 +104,7 @@ def _put_off(refund: DueRefund, error: str) -> None:
 
 def _finish(refund: DueRefund) -> None:
     with transaction(refund.merchant_id) as session:
-        customer_id = waiting.read(session, refund.merchant_id, refund.payment_id).customer_id
-        wallet = wallets.lock_wallet_of_anybody(session, refund.merchant_id, customer_id)
+        wallet = waiting.lock_wallet(session, refund.merchant_id, refund.payment_id)
         if refund_queries.finish(session, refund):
             wallets.return_outside(
                 session, wallet, refund.payment_id, refund.id, refund.amount_minor

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from mealquest.wallet.service import (
     BalancesView,
     Checkout,
     Deduction,
+    KeeperView,
     PostingView,
     VoucherOption,
     VoucherVerdict,
@@ -261,6 +262,7 @@ class PaymentView(PaymentRowView):
     pay_url: str | None = None  # where the customer pays the rest, while it waits
     gateway_refunds: tuple[GatewayRefundView, ...] = ()
     paid_again: tuple[str, ...] = ()  # further numbers of the gateway; told to staff only
+    wallet_keeper: KeeperView | None = None  # whose wallet paid, where another store keeps it
 
 
 class PaymentsPage(Page):
@@ -274,3 +276,11 @@ class TodayView(View):
     count: int
     taken: Amount
     currency: Currency
+
+
+class CallbackKept(View):
+    """A word of the gateway that is kept for a merchant that is closed for a moment."""
+
+    accepted: Literal[True] = True
+    merchant_id: str
+    payment_txn_id: str

@@ -12,10 +12,10 @@ from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.paging import DEFAULT_LIMIT
 from mealquest.core.principal import Principal
-from mealquest.payments import queries, receivables, refund_listing
+from mealquest.payments import old_answers, queries, receivables, refund_listing, restoring
 from mealquest.payments.bands import CustomerBands, customer_bands
 from mealquest.payments.checks import CHECKS
-from mealquest.payments.domain import GiftKind, PaymentStatus
+from mealquest.payments.domain import ExternalStatus, GiftKind, PaymentStatus
 from mealquest.payments.errors import PaymentNotFound
 from mealquest.payments.forms import (
     CallbackForm,
@@ -26,6 +26,8 @@ from mealquest.payments.forms import (
 )
 from mealquest.payments.gateway import SIGNATURE, signature
 from mealquest.payments.gifts import Earned, may_earn, note_gift
+from mealquest.payments.kept_callbacks import KIND as CALLBACK_KIND
+from mealquest.payments.kept_callbacks import take_callback, take_kept_callback
 from mealquest.payments.listing import every, listed
 from mealquest.payments.one import payment
 from mealquest.payments.outside import (
@@ -35,6 +37,7 @@ from mealquest.payments.outside import (
     expire_due,
     require_signature,
 )
+from mealquest.payments.partings import partings
 from mealquest.payments.past import (
     PastOrder,
     PastRefund,
@@ -84,17 +87,20 @@ from mealquest.payments.taken_back import taken_back
 from mealquest.payments.taking import quote, taken_under, verify
 from mealquest.payments.takings import desk
 from mealquest.payments.waiting import of_customer as waiting_of
+from mealquest.payments.waiting import wallet_keeper
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import Operation
 from mealquest.wallet.service import major
 
 __all__ = [
+    "CALLBACK_KIND",
     "CHECKS",
     "SIGNATURE",
     "CallbackForm",
     "CustomerBands",
     "DeductionView",
     "Earned",
+    "ExternalStatus",
     "GiftKind",
     "Operation",
     "OrderFacts",
@@ -133,6 +139,7 @@ __all__ = [
     "listed",
     "may_earn",
     "note_gift",
+    "old_answers",
     "order_facts",
     "paid_with",
     "past_orders",
@@ -153,11 +160,14 @@ __all__ = [
     "refund_listing",
     "refund_on_paper",
     "require_signature",
+    "restoring",
     "send_again",
     "send_due",
     "signature",
     "spending",
     "spent_on_average",
+    "take_callback",
+    "take_kept_callback",
     "taken_back",
     "taken_by_week",
     "taken_under",
@@ -165,7 +175,10 @@ __all__ = [
     "usual_orders",
     "verify",
     "waiting_of",
+    "wallet_keeper",
 ]
+
+tenancy.ask_before_moves(partings)
 
 
 def recent(

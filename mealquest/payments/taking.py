@@ -23,7 +23,7 @@ from mealquest.payments.errors import QuoteChanged
 from mealquest.payments.forms import QuoteForm, VerifyForm
 from mealquest.payments.replies import ExternalPaymentView, KeptAnswer, QuoteView, VerifyView
 from mealquest.state import service as states
-from mealquest.state.service import scope_of
+from mealquest.state.service import WalletScopeView
 from mealquest.wallet import service as wallets
 from mealquest.wallet.service import Balances, Checkout, Hold, LockedWallet, WalletRow, WalletView
 
@@ -38,7 +38,7 @@ def quote(merchant_id: str, form: QuoteForm) -> QuoteView:
     """
     now = utc_now()
     with transaction(merchant_id) as session:
-        wallet = wallets.read_wallet(session, merchant_id, form.user_id)
+        wallet = wallets.read_shared(session, merchant_id, form.user_id)
         planned = _checkout(session, wallet, form, now)
     return QuoteView.of(planned, wallet.currency, now)
 
@@ -47,18 +47,20 @@ def verify(merchant_id: str, form: VerifyForm, by: Principal, request: KeyedRequ
     """Take an order's payment, once per request key.
 
     What voucher and wallet do not cover is to be paid outside; until it comes, what they do cover
-    is held. At most 12 statements, and no lock on a row that other customers' payments need.
+    is held. At most 12 statements, 14 where another store keeps the wallet, and until the very end
+    no lock on a row that other customers' payments need.
 
     Raises:
         UserNotFound, WalletBusy, VoucherNotFound, VoucherNotUsable, KeyReused, StillRunning;
-        QuoteChanged when less, or more, is to be paid outside than the caller expects.
+        QuoteChanged when less, or more, is to be paid outside than the caller expects;
+        where another store keeps the wallet PolicyBlocked, MerchantUnavailable, ExposureExceeded.
         In every case nothing has changed, and the key may be used again.
     """
     with transaction(merchant_id) as session:
         before = idempotency.claim(session, merchant_id, request, KeptAnswer)
         if before is not None:
             return _again(session, merchant_id, before)
-        wallet = wallets.lock_wallet(session, merchant_id, form.user_id)
+        wallet = wallets.lock_shared(session, merchant_id, form.user_id)
         now = utc_now()  # after the wait for the lock: what expired meanwhile pays nothing
         planned = _checkout(session, wallet, form, now)
         shown = QuoteView.of(planned, wallet.currency, now)
@@ -85,13 +87,13 @@ def _with_state(
     session: Session, wallet: LockedWallet, view: VerifyView, by: Principal
 ) -> VerifyView:
     """The answer with what the payment has left, as this transaction sees it."""
-    shown = states.state_in(session, wallet.merchant_id, wallet.customer_id, by)
+    shown = states.state_in(session, wallet.store_id, wallet.customer_id, by)
     return view.model_copy(update={"state": shown})
 
 
 def _sealed(session: Session, wallet: LockedWallet, view: VerifyView) -> KeptAnswer:
     """The answer as it is kept when it tells of a customer: it ends with the customer's key."""
-    key = identity.personal_key(session, wallet.merchant_id, wallet.customer_id)
+    key = identity.personal_key(session, wallet.store_id, wallet.customer_id)
     return KeptAnswer(sealed=key.seal(view.as_json(), KEPT), sealed_for=wallet.customer_id)
 
 
@@ -108,7 +110,13 @@ def _again(session: Session, merchant_id: str, kept: KeptAnswer) -> VerifyView:
 
 def _checkout(session: Session, wallet: WalletRow, form: QuoteForm, now: datetime) -> Checkout:
     order = Money.of_major(form.order_amount, wallet.currency)
-    purse = wallets.purse(session, wallet.merchant_id, wallet.customer_id, form.voucher_id)
+    purse = wallets.purse(
+        session,
+        wallet.merchant_id,
+        wallet.customer_id,
+        form.voucher_id,
+        at_store=wallet.store_id,
+    )
     return wallets.checkout(
         order.minor,
         principal=wallet.free_principal,
@@ -146,7 +154,7 @@ def _settle(
         status=PaymentStatus.PAID,
         quote=shown,
         wallet=_wallet(wallet, planned, wallet.held),
-        wallet_scope=scope_of(wallet.merchant_id),
+        wallet_scope=WalletScopeView.of(wallet),
     )
 
 
@@ -182,7 +190,7 @@ def _hold(
         quote=shown,
         wallet=_wallet_with_hold(wallet, planned),
         external_payment=waiting,
-        wallet_scope=scope_of(wallet.merchant_id),
+        wallet_scope=WalletScopeView.of(wallet),
     )
 
 
@@ -227,6 +235,6 @@ def _tell(session: Session, wallet: LockedWallet, view: VerifyView, by: Principa
         "userId": wallet.customer_id,
         "orderAmount": number(view.quote.order_amount),
     }
-    audit.record(session, wallet.merchant_id, "PAYMENT_VERIFY", by, details)
+    audit.record(session, wallet.store_id, "PAYMENT_VERIFY", by, details)
     event = view.model_dump(mode="json", by_alias=True) | {"userId": wallet.customer_id}
-    outbox.publish(session, wallet.merchant_id, "PAYMENT_VERIFIED", event)
+    outbox.publish(session, wallet.store_id, "PAYMENT_VERIFIED", event)

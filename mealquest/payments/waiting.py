@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from mealquest.core.money import Currency
 from mealquest.payments.domain import ExternalStatus, PaymentStatus
 from mealquest.payments.errors import PaymentNotFound
-from mealquest.wallet.service import Deduction, Hold, LotUse
+from mealquest.wallet import service as wallets
+from mealquest.wallet.service import Deduction, Hold, LockedWallet, LotUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ class WaitingPayment:
         return self.hold
 
 
-_PAYER = text("SELECT customer_id FROM payments WHERE merchant_id = :merchant AND id = :id")
+_PAYER = text(
+    "SELECT customer_id, wallet_merchant_id FROM payments"
+    " WHERE merchant_id = :merchant AND id = :id"
+)
 _FACTS = """
     SELECT merchant_id, id, customer_id, status, currency, voucher_minor, bonus_minor,
            principal_minor, silver_minor, external_minor, voucher_id, lots, provider,
@@ -81,21 +85,39 @@ _EXPIRED = text(
 
 _WAITING_OF = text(
     """
-    SELECT id FROM payments
+    SELECT id, coalesce(wallet_merchant_id, merchant_id) AS keeper FROM payments
      WHERE merchant_id = :merchant AND customer_id = :customer AND status = 'PENDING_EXTERNAL'
      ORDER BY id
     """
 )
 
 
-def of_customer(session: Session, merchant_id: str, customer_id: str) -> list[str]:
-    """Ids of what waits; their wallet is locked before, so that no more come."""
-    return list(session.scalars(_WAITING_OF, {"merchant": merchant_id, "customer": customer_id}))
+def of_customer(session: Session, merchant_id: str, customer_id: str) -> dict[str, str]:
+    """What waits by its id, and who keeps the wallet that it holds parts of.
+
+    Those wallets are locked before, so that no more come.
+    """
+    rows = session.execute(_WAITING_OF, {"merchant": merchant_id, "customer": customer_id})
+    return {row.id: row.keeper for row in rows}
 
 
-def payer(session: Session, merchant_id: str, payment_id: str) -> str | None:
-    found = session.execute(_PAYER, {"merchant": merchant_id, "id": payment_id}).scalar()
-    return str(found) if found is not None else None
+def lock_wallet(session: Session, merchant_id: str, payment_id: str) -> LockedWallet:
+    """The wallet that paid, or is to pay, whoever uses which today; also of who has left.
+
+    PaymentNotFound: no such payment at this merchant.
+    """
+    payer = session.execute(_PAYER, {"merchant": merchant_id, "id": payment_id}).one_or_none()
+    if payer is None:
+        raise PaymentNotFound
+    return wallets.lock_kept(session, merchant_id, payer[1], payer[0])
+
+
+def wallet_keeper(session: Session, merchant_id: str, payment_id: str) -> str:
+    """The store that keeps the wallet which paid."""
+    payer = session.execute(_PAYER, {"merchant": merchant_id, "id": payment_id}).one_or_none()
+    if payer is None:
+        raise PaymentNotFound
+    return str(payer[1] or merchant_id)
 
 
 def read(session: Session, merchant_id: str, payment_id: str) -> WaitingPayment:

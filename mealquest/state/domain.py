@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,24 +13,8 @@ Rows = list[dict[str, Any]]
 ReadRows = Callable[[Session, str], Rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Alliance:
-    """The stores that a merchant shares something with, itself among them."""
-
-    merchant_id: str
-    cluster_id: str
-    stores: tuple[str, ...]
-    wallet_shared: bool
-    tier_shared: bool
-    updated_at: datetime
-
-
 def _none(_session: Session, _merchant_id: str) -> Rows:
     return []
-
-
-def _alone(_session: Session, _merchant_id: str) -> Alliance | None:
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +27,12 @@ class Sources:
         proposals: whole proposals; `id`, `title`, `createdAt` and the `status` PENDING are read.
         strategy_configs: one for each template that was ever used.
         activities: what runs at the moment, for customers.
-        alliance: the merchant's own configuration; None when none was ever stored.
     """
 
     campaigns: ReadRows = _none
     proposals: ReadRows = _none
     strategy_configs: ReadRows = _none
     activities: ReadRows = _none
-    alliance: Callable[[Session, str], Alliance | None] = _alone
 
 
 def pending(proposals: Rows) -> list[Mapping[str, Any]]:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from mealquest.alliance.service import AllianceConfigView, AllianceGlimpse
 from mealquest.core.money import Currency
 from mealquest.core.principal import Role
 from mealquest.core.wire import Amount, Timestamp, View
-from mealquest.state.domain import Alliance
-from mealquest.wallet.service import VoucherView, WalletView
+from mealquest.wallet.service import VoucherView, WalletRow, WalletView
 
 
 class StaffItem(View):
@@ -66,34 +66,16 @@ class Nothing(View):
     """In place of what is for staff only."""
 
 
-class AllianceGlimpse(View):
-    wallet_shared: bool
-    stores: list[str]
-
-
-class AllianceConfigView(AllianceGlimpse):
-    merchant_id: str
-    cluster_id: str
-    tier_shared: bool
-    updated_at: Timestamp
-
-    @classmethod
-    def of(cls, alliance: Alliance) -> "AllianceConfigView":
-        return cls(
-            merchant_id=alliance.merchant_id,
-            cluster_id=alliance.cluster_id,
-            stores=list(alliance.stores),
-            wallet_shared=alliance.wallet_shared,
-            tier_shared=alliance.tier_shared,
-            updated_at=alliance.updated_at,
-        )
-
-
 class WalletScopeView(View):
     """Whose wallets a customer of the merchant pays from."""
 
     wallet_shared: bool
     wallet_merchant_id: str
+
+    @classmethod
+    def of(cls, wallet: WalletRow) -> "WalletScopeView":
+        """Of the wallet that a customer of the store uses now."""
+        return cls(wallet_shared=wallet.in_alliance, wallet_merchant_id=wallet.merchant_id)
 
 
 class StateView(View):

@@ -7,16 +7,16 @@ features behind it is read by `Sources`, which `application.py` fills in and `in
 from flask import Flask, current_app
 from sqlalchemy.orm import Session
 
+from mealquest.alliance import service as alliances
+from mealquest.alliance.service import AllianceConfigView, AllianceGlimpse
 from mealquest.core.db import transaction
 from mealquest.core.errors import Invalid
 from mealquest.core.principal import Principal, Role
 from mealquest.identity import service as identity
 from mealquest.identity.service import UserScopeDenied
-from mealquest.state.domain import Alliance, Rows, Sources, pending, running
+from mealquest.state.domain import Rows, Sources, pending, running
 from mealquest.state.forms import StateForm
 from mealquest.state.replies import (
-    AllianceConfigView,
-    AllianceGlimpse,
     DashboardView,
     MerchantGlimpse,
     MerchantState,
@@ -30,11 +30,9 @@ from mealquest.state.replies import (
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import MerchantFacts
 from mealquest.wallet import service as wallets
-from mealquest.wallet.service import major
+from mealquest.wallet.service import WalletRow, major
 
 __all__ = [
-    "Alliance",
-    "AllianceConfigView",
     "DashboardView",
     "Rows",
     "Sources",
@@ -45,6 +43,7 @@ __all__ = [
     "dashboard",
     "install",
     "scope_of",
+    "scope_of_payment",
     "state",
     "state_in",
 ]
@@ -90,14 +89,26 @@ def dashboard(merchant_id: str) -> DashboardView:
         return _dashboard(shown, campaigns, sources.proposals(session, merchant_id))
 
 
-def scope_of(merchant_id: str) -> WalletScopeView:
-    return WalletScopeView(wallet_shared=False, wallet_merchant_id=merchant_id)
+def scope_of(session: Session, merchant_id: str) -> WalletScopeView:
+    """Whose wallets the store's customers use now."""
+    scope = wallets.scope_of(session, merchant_id)
+    return WalletScopeView(
+        wallet_shared=scope.wallet_shared, wallet_merchant_id=scope.wallet_merchant_id
+    )
+
+
+def scope_of_payment(session: Session, wallet: WalletRow) -> WalletScopeView:
+    """Whose wallet a payment was taken from, which may have been another one then."""
+    shares = wallets.scope_of(session, wallet.store_id).wallet_shared
+    return WalletScopeView(
+        wallet_shared=shares or wallet.is_shared, wallet_merchant_id=wallet.merchant_id
+    )
 
 
 def _for_customer(
     session: Session, merchant: MerchantFacts, user: UserState | None, sources: Sources
 ) -> StateView:
-    alliance = _alliance(session, merchant, sources)
+    alliance = alliances.alliance_of(session, merchant)
     return StateView(
         merchant=MerchantGlimpse(
             merchant_id=merchant.merchant_id, name=merchant.name, currency=merchant.currency
@@ -111,7 +122,7 @@ def _for_customer(
         alliance_config=AllianceGlimpse(
             wallet_shared=alliance.wallet_shared, stores=list(alliance.stores)
         ),
-        wallet_scope=scope_of(merchant.merchant_id),
+        wallet_scope=scope_of(session, merchant.merchant_id),
     )
 
 
@@ -130,8 +141,8 @@ def _for_staff(
         proposals=proposals,
         strategy_configs=sources.strategy_configs(session, merchant_id),
         activities=sources.activities(session, merchant_id),
-        alliance_config=AllianceConfigView.of(_alliance(session, merchant, sources)),
-        wallet_scope=scope_of(merchant_id),
+        alliance_config=AllianceConfigView.of(alliances.alliance_of(session, merchant)),
+        wallet_scope=scope_of(session, merchant_id),
     )
 
 
@@ -174,17 +185,4 @@ def _user(session: Session, merchant_id: str, user_id: str) -> UserState:
         fragments=facts.fragments,
         vouchers=[] if facts.is_deleted else pocket.vouchers,
         is_deleted=facts.is_deleted,
-    )
-
-
-def _alliance(session: Session, merchant: MerchantFacts, sources: Sources) -> Alliance:
-    """The stored configuration; without one a merchant is alone in a cluster of its own."""
-    merchant_id = merchant.merchant_id
-    return sources.alliance(session, merchant_id) or Alliance(
-        merchant_id=merchant_id,
-        cluster_id=merchant.cluster_id,
-        stores=(merchant_id,),
-        wallet_shared=False,
-        tier_shared=False,
-        updated_at=merchant.onboarded_at,
     )

@@ -16,7 +16,7 @@ from mealquest.core.clock import utc_now
 from mealquest.core.ids import new_id
 from mealquest.core.money import Currency
 from mealquest.identity.service import UserNotFound
-from mealquest.wallet import ledger, queries
+from mealquest.wallet import booking, ledger, queries
 from mealquest.wallet.domain import Balances, Checkout, Lot, VoucherStatus, VoucherType, spendable
 from mealquest.wallet.errors import VoucherNotUsable, WalletBusy
 from mealquest.wallet.ledger import Bucket, Posting, wallet_account
@@ -39,7 +39,8 @@ def lock_wallet(session: Session, merchant_id: str, customer_id: str) -> LockedW
     try:
         wallet = queries.lock(session, merchant_id, customer_id)
         if wallet is None:
-            queries.create(session, merchant_id, customer_id)
+            wallet = queries.create(session, merchant_id, customer_id)
+        if wallet is None:
             wallet = queries.lock(session, merchant_id, customer_id)
     except OperationalError as failure:
         if getattr(failure.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
@@ -77,14 +78,6 @@ def read_wallet(
     return wallet
 
 
-def read_wallet_of_anybody(session: Session, merchant_id: str, customer_id: str) -> WalletRow:
-    """As `read_wallet`, also of a customer who has left; the wallet must be there."""
-    wallet = queries.read_of_anybody(session, merchant_id, customer_id)
-    if wallet is None:
-        raise UserNotFound
-    return wallet
-
-
 def spend(
     session: Session,
     wallet: LockedWallet,
@@ -111,20 +104,17 @@ def spend(
             principal=-parts.principal,
             bonus=-parts.bonus,
             silver=-parts.silver,
+            lots=planned.lots,
         )
-    if planned.lots:
-        queries.use_lots(session, wallet, planned.lots)
     if planned.voucher and not queries.use_voucher(session, wallet, planned.voucher.id, payment_id):
         raise VoucherNotUsable("it is not active any more")
-    ledger.post(
+    booking.book(
         session,
-        wallet.merchant_id,
+        wallet,
         entry_id=payment_id,
         kind=EntryKind.PAYMENT,
         reference=payment_id,
-        customer_id=wallet.customer_id,
         amount_minor=planned.order_minor,
-        currency=wallet.currency,
         details=details,
         postings=ledger.sale_postings(wallet.customer_id, parts),
     )
@@ -187,11 +177,12 @@ def grant_voucher(
     discount_rate: Decimal | None = None,
     expires_at: datetime | None = None,
     voucher_id: str | None = None,
+    only_at: str | None = None,
 ) -> str:
     """Give a customer a voucher of its own; returns its id.
 
     `discount_rate` is for a DISCOUNT_CARD: 0.9 takes a tenth off. Without `expires_at` the
-    voucher is good for 30 days.
+    voucher is good for 30 days. `only_at`: the one store that takes it, which gave it.
     """
     voucher_id = voucher_id or new_id("voucher")
     session.execute(
@@ -207,6 +198,7 @@ def grant_voucher(
             status=VoucherStatus.ACTIVE,
             expires_at=expires_at or utc_now() + VOUCHER_LIFE,
             granted_by=granted_by,
+            only_at=only_at,
         )
     )
     return voucher_id

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from mealquest.core.ids import new_id
-from mealquest.wallet import ledger, queries
+from mealquest.wallet import booking, queries
 from mealquest.wallet.balances import add_lot
 from mealquest.wallet.domain import VoucherType
 from mealquest.wallet.ledger import GIFTS, Bucket, Posting, wallet_account
@@ -52,15 +52,13 @@ def grant_by_campaign(
         add_lot(session, wallet, gift.minor, expires_at=gift.expires_at, granted_by=entry_id)
         for gift in bonus
     ]
-    ledger.post(
+    booking.book(
         session,
-        wallet.merchant_id,
+        wallet,
         entry_id=entry_id,
         kind=EntryKind.CAMPAIGN_GRANT,
         reference=hit_id,
-        customer_id=wallet.customer_id,
         amount_minor=sum(given.values()),
-        currency=wallet.currency,
         details=details,
         postings=[
             Posting(GIFTS, wallet_account(wallet.customer_id, bucket), minor)

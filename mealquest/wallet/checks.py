@@ -3,6 +3,7 @@
 from sqlalchemy import text
 
 from mealquest.core.checks import Check, by_statement
+from mealquest.wallet import settlement_checks
 
 _BALANCES = text(
     """
@@ -60,4 +61,5 @@ CHECKS = (
     ),
     Check("wallet_lots", "the lots of a wallet sum to its bonus", by_statement(_LOTS)),
     Check("ledger_postings", "every entry that moves money has postings", by_statement(_POSTINGS)),
+    *settlement_checks.CHECKS,
 )

@@ -63,6 +63,7 @@ class VoucherFacts:
     discount_rate: Decimal | None
     status: VoucherStatus
     expires_at: datetime
+    only_at: str | None = None  # the one store that takes it; None: every store that sees it
 
     def worth(self, order_minor: int) -> int:
         """What it takes off an order, at most the order itself."""

@@ -87,6 +87,16 @@ def _rate(value: Any) -> Any:
         raise refuse("discountRate must be a number") from None
 
 
+class MoveForm(Input):
+    user_id: Key
+
+
+class MoveAllForm(Input):
+    """`after`: where an earlier answer said that there is more."""
+
+    after: OptionalText = None
+
+
 class GrantVoucherForm(Input):
     user_id: Key
     type: VoucherType

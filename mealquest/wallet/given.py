@@ -1,5 +1,6 @@
 """What became of vouchers and bonus that somebody gave, for whoever asks if they were used."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +37,14 @@ class VoucherFates:
         return self.live + self.held + self.used + self.expired + self.withdrawn
 
 
-def voucher_fates(session: Session, merchant_id: str, givers: Select[Any]) -> VoucherFates:
-    """Of the vouchers that these granted; `givers` selects one column, `Voucher.granted_by`."""
+def voucher_fates(session: Session, keepers: Sequence[str], givers: Select[Any]) -> VoucherFates:
+    """Of the vouchers that these granted; `givers` selects one column, `Voucher.granted_by`.
+
+    `keepers`: whose wallets they may lie in, by `sharing.keepers`.
+    """
     who = givers.subquery("givers")
     (giver,) = who.c
-    of_them = and_(Voucher.merchant_id == merchant_id, Voucher.granted_by == giver)
+    of_them = and_(Voucher.merchant_id.in_(keepers), Voucher.granted_by == giver)
     rows = session.execute(
         select(Voucher.status, _STALE, func.count())
         .join(who, of_them)
@@ -53,10 +57,10 @@ def voucher_fates(session: Session, merchant_id: str, givers: Select[Any]) -> Vo
 
 
 def gave_voucher(
-    merchant_id: str, giver: ColumnElement[str], state: VoucherState
+    keepers: Sequence[str], giver: ColumnElement[str], state: VoucherState
 ) -> ColumnElement[bool]:
     """The condition that `giver`, the id of a hit, gave a voucher which is in this state now."""
-    mine = exists().where(Voucher.merchant_id == merchant_id, Voucher.granted_by == giver)
+    mine = exists().where(Voucher.merchant_id.in_(keepers), Voucher.granted_by == giver)
     if state is VoucherState.ALL:
         return mine
     if state is VoucherState.EXPIRED:
@@ -64,7 +68,9 @@ def gave_voucher(
     return mine.where(Voucher.status == VoucherStatus(state.value), not_(_STALE))
 
 
-def bonus_left(session: Session, merchant_id: str, hits: Select[Any]) -> int:
+def bonus_left(
+    session: Session, merchant_id: str, keepers: Sequence[str], hits: Select[Any]
+) -> int:
     """What is left, minor units, of the bonus that hits of campaigns gave and can still be spent.
 
     `hits` selects the id of a hit and its customer, whose lots with something in them are read.
@@ -77,7 +83,7 @@ def bonus_left(session: Session, merchant_id: str, hits: Select[Any]) -> int:
         LedgerEntry.reference == hit_id,
     )
     lot = and_(
-        BonusLot.merchant_id == merchant_id,
+        BonusLot.merchant_id.in_(keepers),
         BonusLot.customer_id == customer_id,
         BonusLot.granted_by == LedgerEntry.id,
         BonusLot.left_minor > 0,

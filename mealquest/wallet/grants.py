@@ -13,14 +13,16 @@ from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.errors import Conflict, Forbidden, Invalid
 from mealquest.core.idempotency import KeyedRequest
-from mealquest.core.money import Currency, Money
-from mealquest.core.principal import Principal, Role
+from mealquest.core.money import Money
+from mealquest.core.principal import SYSTEM, Principal, Role
 from mealquest.core.wire import number
-from mealquest.wallet import queries
-from mealquest.wallet.balances import grant_voucher, lock_wallet
+from mealquest.wallet import queries, sharing
+from mealquest.wallet.balances import grant_voucher
+from mealquest.wallet.booking import STORE
 from mealquest.wallet.domain import VoucherType
 from mealquest.wallet.forms import GrantVoucherForm
 from mealquest.wallet.models import Voucher
+from mealquest.wallet.queries import LockedWallet
 from mealquest.wallet.replies import VoucherView
 
 ACTION = "VOUCHER_GRANT"
@@ -49,12 +51,15 @@ def grant_by_hand(
         stored = idempotency.claim(session, merchant_id, request, VoucherView)
         if stored is not None:
             return stored
-        wallet = lock_wallet(session, merchant_id, form.user_id)
-        _require_few(session, merchant_id, by)
-        view = _grant(session, merchant_id, form, wallet.currency, by)
+        wallet = sharing.lock(session, merchant_id, form.user_id, introduce=True)
+        _require_few(session, wallet, by)
+        view = _grant(session, wallet, form, by)
         details = {"voucherId": view.id, "userId": form.user_id, "type": form.type.value}
         worth = {"value": number(form.value), "reason": form.reason}
         audit.record(session, merchant_id, ACTION, by, details | worth)
+        if wallet.is_shared:  # it is spent at the keeper's too, whose owner must see whence it came
+            told = details | {"value": number(form.value), STORE: merchant_id}
+            audit.record(session, wallet.merchant_id, ACTION, SYSTEM, told)
         outbox.publish(session, merchant_id, "VOUCHER_GRANTED", details | worth)
         idempotency.store(session, merchant_id, request, view, customer_id=form.user_id)
     return view
@@ -68,13 +73,13 @@ def _require_sense(form: GrantVoucherForm) -> None:
         raise Invalid("value must be a positive number", code="VALUE_MISSING")
 
 
-def _require_few(session: Session, merchant_id: str, by: Principal) -> None:
+def _require_few(session: Session, wallet: LockedWallet, by: Principal) -> None:
     given = session.scalar(
         select(func.count())
         .select_from(Voucher)
         .where(
-            Voucher.merchant_id == merchant_id,
-            Voucher.granted_by == _giver(by),
+            Voucher.merchant_id == wallet.merchant_id,
+            Voucher.granted_by == _giver(wallet, by),
             Voucher.created_at > func.now() - timedelta(days=1),
         )
     )
@@ -83,22 +88,26 @@ def _require_few(session: Session, merchant_id: str, by: Principal) -> None:
 
 
 def _grant(
-    session: Session, merchant_id: str, form: GrantVoucherForm, currency: Currency, by: Principal
+    session: Session, wallet: LockedWallet, form: GrantVoucherForm, by: Principal
 ) -> VoucherView:
+    """The voucher is a row of whoever keeps the wallet; no money moves."""
+    currency = wallet.currency
     card = form.type is VoucherType.DISCOUNT_CARD
     values: dict[str, Any] = {
         "kind": form.type,
         "name": form.name,
-        "granted_by": _giver(by),
+        "granted_by": _giver(wallet, by),
+        "only_at": wallet.store_id if wallet.is_shared else None,
         "value_minor": 0 if card else Money.of_major(form.value, currency).minor,
         "min_spend_minor": Money.of_major(form.min_spend, currency).minor,
         "discount_rate": form.discount_rate if card else None,
         "expires_at": utc_now() + timedelta(days=form.valid_days),
     }
-    voucher_id = grant_voucher(session, merchant_id, form.user_id, **values)
-    found = queries.voucher(session, merchant_id, voucher_id)
+    voucher_id = grant_voucher(session, wallet.merchant_id, wallet.customer_id, **values)
+    found = queries.voucher(session, wallet.merchant_id, voucher_id)
     return VoucherView.of(found, currency, utc_now())
 
 
-def _giver(by: Principal) -> str:
-    return f"staff:{by.subject}"
+def _giver(wallet: LockedWallet, by: Principal) -> str:
+    """Staff of two stores may have the same id: of another store than the keeper it is named."""
+    return f"staff:{by.subject}@{wallet.store_id}" if wallet.is_shared else f"staff:{by.subject}"

@@ -1,6 +1,6 @@
 """What a merchant's customers hold, all together and one by one: balances and vouchers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from mealquest.core.paging import EXPORT_BATCH, Keyset, Order, batches, cut
 from mealquest.core.principal import Principal
 from mealquest.identity.service import ShownCustomer
 from mealquest.tenancy import service as tenancy
-from mealquest.wallet import list_queries
+from mealquest.wallet import list_queries, sharing
 from mealquest.wallet.books import customers_of, span_of, whose
 from mealquest.wallet.domain import Balances, VoucherFacts, VoucherStatus, VoucherType
 from mealquest.wallet.forms import VoucherOrder, VouchersForm, WalletsForm
@@ -85,6 +85,9 @@ def every_wallet(merchant_id: str) -> Iterator[Sequence[WalletRowView]]:
 def vouchers(merchant_id: str, form: VouchersForm, by: Principal) -> VouchersPage:
     """Vouchers by state, in order of expiry; a customer sees own ones only.
 
+    Of one customer those they can use at this store, also where another one keeps their wallet; of
+    all customers those that this store keeps.
+
     Raises UserScopeDenied: somebody else's; Invalid: not a cursor of ours.
     """
     rows, next_cursor = _vouchers(merchant_id, form, by, form.cursor, form.limit)
@@ -116,9 +119,10 @@ def _vouchers(
     customer_id = whose(merchant_id, form.user_id, by)
     with transaction(merchant_id) as session:
         settings = tenancy.settings_of(session, merchant_id)
+        keeper = sharing.enter_keeper_of(session, merchant_id) if customer_id else merchant_id
         rows = list_queries.vouchers(
             session,
-            merchant_id,
+            keeper,
             customer_id=customer_id,
             state=form.status,
             kind=form.type,
@@ -130,7 +134,9 @@ def _vouchers(
         )
         shown, following = cut(rows, limit, lambda row: Keyset(row.expires_at, row.id).encode())
         people = customers_of(session, merchant_id, (row.customer_id for row in shown))
-    items = [_voucher(row, people[row.customer_id], settings.currency, now) for row in shown]
+        used = [row.used_by for row in shown if row.used_by]
+        seen = list_queries.payments_among(session, merchant_id, used)
+    items = [_voucher(row, people[row.customer_id], settings.currency, now, seen) for row in shown]
     return items, following
 
 
@@ -144,8 +150,9 @@ def _wallet(row: Any, customer: ShownCustomer) -> WalletRowView:
 
 
 def _voucher(
-    row: Any, customer: ShownCustomer, currency: Currency, now: datetime
+    row: Any, customer: ShownCustomer, currency: Currency, now: datetime, seen: Collection[str]
 ) -> VoucherRowView:
+    """The payment is named where it is one of this store's: `seen`."""
     facts = VoucherFacts(
         row.id,
         VoucherType(row.type),
@@ -161,5 +168,5 @@ def _voucher(
         display_name=customer.display_name,
         voucher=VoucherView.of(facts, currency, now),
         created_at=row.created_at,
-        payment_txn_id=row.used_by,
+        payment_txn_id=row.used_by if row.used_by in seen else None,
     )

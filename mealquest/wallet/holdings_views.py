@@ -16,6 +16,7 @@ from mealquest.wallet import service
 from mealquest.wallet.domain import VoucherType
 from mealquest.wallet.forms import VouchersForm, VoucherState, WalletsForm
 from mealquest.wallet.replies import (
+    KeeperView,
     OwedView,
     VoucherRowView,
     VouchersPage,
@@ -36,6 +37,7 @@ class WalletsView(WalletsPage, Listing):
     """The list with what its page needs besides."""
 
     owed: OwedView | None = Field(None, exclude=True)  # on the first page
+    keeper: KeeperView | None = Field(None, exclude=True)  # of the wallets that are used instead
 
 
 class VouchersView(VouchersPage, Listing):
@@ -61,6 +63,7 @@ def wallets(call: Call, form: WalletsForm) -> WalletsView:
         **dict(page),
         **lists.links(call, form, WALLETS, page.next_cursor, csv="holdings.wallets_csv.page"),
         owed=None if form.cursor else service.all_owed(call.merchant_id),
+        keeper=service.keeper_of(call.merchant_id),
     )
 
 

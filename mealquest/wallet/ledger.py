@@ -6,7 +6,8 @@ An account has no row of its own; its balance is what came in minus what went ou
 from `outside:<method>` or `outside:gateway`, `merchant:due_back` for outside money that must be
 returned, `merchant:receivables` for what customers owe (below zero while they do) and
 `merchant:written_off` for what of that was given up, and `opening` for balances older than the
-ledger.
+ledger. Where one store keeps the wallets of another's customers, the two books meet in
+`settlement:<the other store>`.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ GATEWAY: Final = "outside:gateway"
 DUE_BACK: Final = "merchant:due_back"
 RECEIVABLES: Final = "merchant:receivables"
 WRITTEN_OFF: Final = "merchant:written_off"
+WALLET: Final = "wallet:"  # what the accounts of all wallets begin with
 NOTE: Final = "noteSealed"  # in the details: what was noted by hand, under the customer's key
 
 
@@ -45,15 +47,19 @@ class Bucket(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """`minor` (more than zero) moves from `source` to `destination`."""
+    """`minor` (more than zero) moves from `source` to `destination`.
+
+    `kept`: both ends are in the book of whoever keeps the wallet, also when another store acts.
+    """
 
     source: str
     destination: str
     minor: int
+    kept: bool = False
 
 
 def wallet_account(customer_id: str, bucket: Bucket) -> str:
-    return f"wallet:{customer_id}:{bucket.value}"
+    return f"{WALLET}{customer_id}:{bucket.value}"
 
 
 def outside_account(method: TopUpMethod) -> str:
@@ -117,7 +123,7 @@ def post(
     entry_id: str,
     kind: EntryKind,
     reference: str,
-    customer_id: str,
+    customer_id: str | None,
     amount_minor: int,
     currency: Currency,
     details: dict[str, Any],

@@ -10,7 +10,9 @@ from pydantic import Field
 
 from mealquest.core.principal import CASHIER
 from mealquest.core.spreadsheet import local
+from mealquest.tenancy import service as tenancy
 from mealquest.wallet import service
+from mealquest.wallet.booking import HOLDER, STORE
 from mealquest.wallet.forms import EntryForm, LedgerForm
 from mealquest.wallet.ledger import Bucket
 from mealquest.wallet.models import EntryKind
@@ -46,7 +48,10 @@ class LedgerView(LedgerPage, Listing):
 
 
 class EntryView(LedgerRowView):
+    """`partner_name`: the other store of an entry that stands in two books."""
+
     display_name: str
+    partner_name: str | None = None
 
 
 @feature.get(
@@ -122,12 +127,20 @@ def entry(call: Call, form: EntryForm) -> EntryView:
     """One entry with its postings; a customer sees own ones only, without postings."""
     row = service.entry(call.merchant_id, form.txn_id, call.principal)
     names = people.names(call.merchant_id, [row.user_id])
-    return EntryView(**dict(row), display_name=names.get(row.user_id, row.user_id))
+    partner = row.details.get(STORE) or row.details.get(HOLDER)
+    stores = tenancy.public_names([partner]) if partner else {}
+    return EntryView(
+        **dict(row),
+        display_name=names.get(row.user_id, row.user_id),
+        partner_name=stores.get(partner, partner) if partner else None,
+    )
 
 
 @feature.word
 def payment_of(row: LedgerRowView) -> str | None:
-    """The payment an entry is about, if it is about one."""
+    """The payment an entry is about, if it is about one of this store."""
+    if row.details.get(STORE):
+        return None
     if row.type is EntryKind.PAYMENT:
         return row.txn_id
     found = row.details.get("paymentTxnId")

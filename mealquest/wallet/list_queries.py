@@ -9,13 +9,16 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Self
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import Row, TextClause, select, text
 from sqlalchemy.orm import Session
 
 from mealquest.core.paging import Keyset, Order, Span
-from mealquest.wallet.domain import VoucherStatus, VoucherType
+from mealquest.wallet.domain import VoucherFacts, VoucherStatus, VoucherType
 from mealquest.wallet.forms import VoucherState
-from mealquest.wallet.models import EntryKind, TopUpMethod
+from mealquest.wallet.models import EntryKind, TopUpMethod, Voucher
+from mealquest.wallet.queries import facts_of
+
+SHOWN = 100  # vouchers of one customer on a page
 
 ENTRY = """
     SELECT e.id, e.kind, e.reference, e.customer_id, e.amount_minor, e.currency, e.details,
@@ -24,7 +27,7 @@ ENTRY = """
                              ORDER BY p.line)
               FROM ledger_postings p
              WHERE p.merchant_id = e.merchant_id AND p.entry_id = e.id) AS postings
-      FROM ledger_entries e WHERE e.merchant_id = :merchant"""
+      FROM ledger_entries e WHERE e.merchant_id = :merchant AND e.customer_id IS NOT NULL"""
 TOP_UP = """
     SELECT t.id, t.customer_id, t.entry_id, t.amount_minor, t.bonus_minor, t.method, t.note,
            t.taken_by, t.created_at
@@ -212,3 +215,24 @@ def _rows(
     session: Session, statement: TextClause, merchant_id: str, values: dict[str, Any]
 ) -> list[Row[Any]]:
     return list(session.execute(statement, values | {"merchant": merchant_id}))
+
+
+def payments_among(session: Session, merchant_id: str, ids: list[str]) -> set[str]:
+    """Which of these payments were taken at this merchant: a shared wallet pays elsewhere too."""
+    if not ids:
+        return set()
+    statement = _read("SELECT id FROM payments WHERE merchant_id = :merchant AND id = ANY(:ids)")
+    return {row.id for row in _rows(session, statement, merchant_id, {"ids": ids})}
+
+
+def vouchers_of(session: Session, merchant_id: str, customer_id: str) -> list[VoucherFacts]:
+    """Active ones first, then those of the past; of each, the latest expiry first."""
+    rows = session.scalars(
+        select(Voucher)
+        .where(Voucher.merchant_id == merchant_id, Voucher.customer_id == customer_id)
+        .order_by(
+            (Voucher.status == VoucherStatus.ACTIVE).desc(), Voucher.expires_at.desc(), Voucher.id
+        )
+        .limit(SHOWN)
+    )
+    return [facts_of(row) for row in rows]

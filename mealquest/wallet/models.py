@@ -23,6 +23,9 @@ class EntryKind(StrEnum):
     RECEIVABLE_SETTLED = "RECEIVABLE_SETTLED"  # what a customer owed was paid, or given up
     BONUS_EXPIRY = "BONUS_EXPIRY"
     CAMPAIGN_GRANT = "CAMPAIGN_GRANT"  # what one hit of a campaign gave
+    WALLET_MOVED = "WALLET_MOVED"  # from a store's own wallet into the one that it shares
+    SETTLEMENT = "SETTLEMENT"  # a store paid what it owed another; about no customer
+    SETTLEMENT_WRITTEN_OFF = "SETTLEMENT_WRITTEN_OFF"  # the other one gave it up
 
 
 class TopUpMethod(StrEnum):
@@ -120,6 +123,7 @@ class Voucher(TenantRow):
     expires_at: Mapped[datetime]
     granted_by: Mapped[str]  # what brought it: a campaign, a person, the demo data
     used_by: Mapped[str | None]  # the payment that spent it
+    only_at: Mapped[str | None]  # the store that gave it into a wallet it does not keep
     created_at: Mapped[datetime] = stamp()
 
 
@@ -146,7 +150,7 @@ class LedgerEntry(TenantRow):
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[EntryKind] = mapped_column(stored(EntryKind))
     reference: Mapped[str]  # the payment, top-up or refund it is about; once per kind
-    customer_id: Mapped[str]
+    customer_id: Mapped[str | None]  # null: between two stores
     amount_minor: Mapped[int]
     currency: Mapped[Currency]
     details: Mapped[dict[str, Any]]
@@ -214,4 +218,50 @@ class TopUpRule(TenantRow):
     bonus_minor: Mapped[int]
     valid_days: Mapped[int | None]  # null: the bonus never expires
     created_by: Mapped[str]
+    created_at: Mapped[datetime] = stamp()
+
+
+class SettlementPosition(TenantRow):
+    """What this merchant owes one partner (below zero: the partner owes it), and for whom it waits.
+
+    `position_minor` is the balance of the account `settlement:<partner>` in this merchant's book;
+    the partner's row says the opposite. `held_minor` is what the partner will owe more once orders
+    that wait here for outside money are paid; `cap_minor` what it may owe at most, held included.
+    """
+
+    __tablename__ = "settlement_positions"
+    __table_args__ = (
+        CheckConstraint("merchant_id <> partner_id", name="two"),
+        CheckConstraint("held_minor >= 0 AND cap_minor >= 0", name="not_negative"),
+    )
+
+    partner_id: Mapped[str] = mapped_column(primary_key=True)
+    currency: Mapped[Currency]
+    position_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    held_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    cap_minor: Mapped[int | None]  # null: no limit
+
+
+class SharedHold(TenantRow):
+    """What a payment that waits at another store, `store_id`, reserves of a wallet kept here.
+
+    The payment itself is a row of that store, which this merchant does not see.
+    """
+
+    __tablename__ = "shared_holds"
+    __table_args__ = (
+        _customer_key(),
+        CheckConstraint(
+            "least(principal_minor, bonus_minor, silver_minor) >= 0", name="not_negative"
+        ),
+        Index(None, "merchant_id", "customer_id"),
+    )
+
+    store_id: Mapped[str] = mapped_column(primary_key=True)
+    payment_id: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[str]
+    principal_minor: Mapped[int]
+    bonus_minor: Mapped[int]
+    silver_minor: Mapped[int]
+    lots: Mapped[dict[str, Any]]  # bonus lot -> minor units
     created_at: Mapped[datetime] = stamp()

@@ -121,6 +121,14 @@ class TopUpView(View):
     bonus_granted: Amount
 
 
+class KeeperView(View):
+    """The store that keeps a wallet which others use too; `knows_customer`: it has a profile."""
+
+    merchant_id: str
+    name: str
+    knows_customer: bool = True
+
+
 class CustomerDetailView(View):
     uid: str
     display_name: str
@@ -134,6 +142,28 @@ class CustomerDetailView(View):
     ledger: list[LedgerRowView]
     is_deleted: bool = False
     birthday: str | None = None  # MM-DD; told to managers and owners
+    keeper: KeeperView | None = None  # of the wallet, where it is another store
+    own_wallet: WalletView | None = None  # what lies in this store's own beside the shared one
+
+
+class MovedView(View):
+    """What was moved into the shared wallet, and what is in that one now."""
+
+    user_id: str
+    txn_id: str
+    wallet_merchant_id: str
+    principal: Amount
+    bonus: Amount
+    silver: Amount
+    wallet: WalletView
+
+
+class MovedAllView(View):
+    """How many wallets were moved; `next_after`: ask again with it, there are more."""
+
+    moved: int
+    passed_over: int  # of customers who have left, or with nothing that is free
+    next_after: str | None
 
 
 class TopUpRuleView(View):

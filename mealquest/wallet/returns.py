@@ -16,8 +16,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
 
 from mealquest.core.ids import new_id
+from mealquest.core.money import Money
+from mealquest.core.wire import number
 from mealquest.identity import service as identity
-from mealquest.wallet import ledger, queries
+from mealquest.wallet import booking, ledger, queries
 from mealquest.wallet.balances import add_lot
 from mealquest.wallet.campaign_grants import GRANTED_BACK
 from mealquest.wallet.domain import Deduction, Lot, LotUse, VoucherStatus
@@ -38,13 +40,17 @@ from mealquest.wallet.ledger import (
 from mealquest.wallet.models import EntryKind, TopUpMethod
 from mealquest.wallet.queries import LockedWallet
 
+RECLAIMED = "reclaimedByKeeper"  # in a refund's details: what left the wallet for its keeper
+
 
 @dataclass(frozen=True, slots=True)
 class Return:
     """What one refund moves, minor units.
 
     `to_principal`, `to_lots` and `to_new_lot` are where the principal and bonus parts come back
-    to; `from_*` is taken back of what is free, and `receivable` stays owed.
+    to; `from_*` is taken back of what is free, and `receivable` stays owed. Of what is taken,
+    `reclaimed` is for the bonus that had paid, and goes to whoever keeps the wallet; the rest is
+    for gifts that the store gave for the payment.
     """
 
     refund_id: str
@@ -57,6 +63,7 @@ class Return:
     from_silver: int
     from_principal: int
     from_granted: int  # of it what a campaign had given
+    reclaimed: int
     receivable: int
     voucher_id: str | None  # the order's own, usable again
     withdrawn: tuple[str, ...]  # vouchers that the payment had earned
@@ -92,9 +99,8 @@ def give_back(
         principal=back.to_principal - back.from_principal,
         bonus=back.to_bonus - back.from_bonus,
         silver=back.parts.silver - back.from_silver,
+        lots=_lot_changes(back),
     )
-    if changes := _lot_changes(back):
-        queries.use_lots(session, wallet, changes)
     if back.to_new_lot:
         add_lot(session, wallet, back.to_new_lot, expires_at=None, granted_by=back.refund_id)
     if back.voucher_id:
@@ -103,17 +109,18 @@ def give_back(
         _withdraw(session, wallet, back.withdrawn)
     if back.from_granted:
         details |= {GRANTED_BACK: back.from_granted}
-    ledger.post(
+    if wallet.is_shared and back.reclaimed:  # the keeper's book has the line, this one tells of it
+        details |= {RECLAIMED: number(Money(back.reclaimed, wallet.currency).major)}
+    booking.book(
         session,
-        wallet.merchant_id,
+        wallet,
         entry_id=back.refund_id,
         kind=EntryKind.REFUND,
         reference=back.refund_id,
-        customer_id=wallet.customer_id,
         amount_minor=back.parts.order,
-        currency=wallet.currency,
         details=details,
         postings=_postings(wallet.customer_id, back),
+        capped=False,
     )
 
 
@@ -162,17 +169,15 @@ def settle_receivable(
     source = WRITTEN_OFF if method is None else outside_account(method)
     entry_id = new_id("txn")
     if note:
-        key = identity.personal_key(session, wallet.merchant_id, wallet.customer_id)
+        key = identity.personal_key(session, wallet.store_id, wallet.customer_id)
         details |= {} if key.is_erased else {NOTE: key.seal(note, ledger.note_place(entry_id))}
-    ledger.post(
+    booking.book(
         session,
-        wallet.merchant_id,
+        wallet,
         entry_id=entry_id,
         kind=EntryKind.RECEIVABLE_SETTLED,
         reference=f"{receivable_id}:{entry_id}",
-        customer_id=wallet.customer_id,
         amount_minor=minor,
-        currency=wallet.currency,
         details=details,
         postings=[Posting(source, RECEIVABLES, minor)],
     )
@@ -205,11 +210,15 @@ def _postings(customer_id: str, back: Return) -> Sequence[Posting]:
         Posting(SALES, principal, back.to_principal),
         Posting(SALES, silver, back.parts.silver),
         Posting(SALES, DUE_BACK, back.parts.external),
-        Posting(bonus, GIFTS, back.from_bonus),
-        Posting(silver, GIFTS, back.from_silver),
-        Posting(principal, GIFTS, back.from_principal),
-        Posting(RECEIVABLES, GIFTS, back.receivable),
     ]
+    kept = back.reclaimed
+    taken = ((bonus, back.from_bonus), (principal, back.from_principal), (silver, back.from_silver))
+    for source, minor in taken:
+        of_keeper = min(minor, kept)
+        kept -= of_keeper
+        moves.append(Posting(source, GIFTS, of_keeper, kept=True))
+        moves.append(Posting(source, GIFTS, minor - of_keeper))
+    moves.append(Posting(RECEIVABLES, GIFTS, back.receivable))
     return [move for move in moves if move.minor]
 
 

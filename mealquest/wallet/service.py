@@ -1,26 +1,21 @@
 """Balances, bonus and vouchers of a merchant's customers: the door to this package.
 
-What joins a transaction stands in `balances`, the use cases in `top_ups` and `expiry`.
+What joins a transaction stands in `balances`, or in `sharing` where stores share wallets; the use
+cases in `top_ups`, `grants` and `expiry`; `showing` shows what a customer has.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
-
-from sqlalchemy.orm import Session
-
-from mealquest.core.clock import utc_now
-from mealquest.core.db import transaction
-from mealquest.identity import service as identity
 from mealquest.tenancy.service import Operation
-from mealquest.wallet import ledger, queries
+from mealquest.wallet import (
+    restoring,
+    settlement,
+    settlement_days,
+)
 from mealquest.wallet.balances import (
     grant_voucher,
     lock_wallet,
     lock_wallet_of_anybody,
     open_balances,
     read_wallet,
-    read_wallet_of_anybody,
-    shown,
     spend,
 )
 from mealquest.wallet.books import (
@@ -54,8 +49,8 @@ from mealquest.wallet.domain import (
     VoucherType,
     VoucherVerdict,
     checkout,
-    spendable,
 )
+from mealquest.wallet.errors import KeeperAway, PartnerNotFound
 from mealquest.wallet.expiry import expire_due, has_due
 from mealquest.wallet.forms import LedgerForm, TopUpForm, VoucherState
 from mealquest.wallet.given import VoucherFates, bonus_left, gave_voucher, voucher_fates
@@ -92,6 +87,8 @@ from mealquest.wallet.ledger import (
     wallet_account,
 )
 from mealquest.wallet.models import EntryKind, TopUpMethod
+from mealquest.wallet.moving_in import move as move_into_shared
+from mealquest.wallet.moving_in import move_all as move_all_into_shared
 from mealquest.wallet.past import GiftUse, PastTopUp, gift_use, past_top_ups
 from mealquest.wallet.queries import LockedWallet, Purse, WalletRow, purse
 from mealquest.wallet.queries import voucher as voucher_facts
@@ -100,6 +97,7 @@ from mealquest.wallet.replies import (
     BalancesView,
     BonusLotView,
     CustomerDetailView,
+    KeeperView,
     LedgerRowView,
     OwedView,
     PostingView,
@@ -119,6 +117,32 @@ from mealquest.wallet.returns import (
     voucher_uses,
 )
 from mealquest.wallet.rules import add_rule, preview, remove_rule, rules
+from mealquest.wallet.settlement_models import SettlementKind
+from mealquest.wallet.settling import settle as settle_debt
+from mealquest.wallet.settling import settlements_with
+from mealquest.wallet.sharing import (
+    Agreements,
+    keepers,
+    lock_kept,
+    lock_to_leave,
+    meet_keeper,
+    read_kept,
+    require_open,
+    scope_of,
+    share_by,
+    stores_that_hold,
+)
+from mealquest.wallet.sharing import enter as enter_keeper
+from mealquest.wallet.sharing import lock as lock_shared
+from mealquest.wallet.sharing import read as read_shared
+from mealquest.wallet.showing import (
+    Pocket,
+    customer_detail,
+    keeper_of,
+    own_pocket,
+    pocket,
+    wallet_view,
+)
 from mealquest.wallet.top_ups import top_up
 
 __all__ = [
@@ -128,6 +152,7 @@ __all__ = [
     "NO_VOUCHER",
     "SALES",
     "VOUCHERS",
+    "Agreements",
     "Balances",
     "BalancesView",
     "BonusGift",
@@ -139,6 +164,8 @@ __all__ = [
     "EntryKind",
     "GiftUse",
     "Hold",
+    "KeeperAway",
+    "KeeperView",
     "LedgerForm",
     "LedgerRowView",
     "LockedWallet",
@@ -146,12 +173,14 @@ __all__ = [
     "LotUse",
     "Operation",
     "OwedView",
+    "PartnerNotFound",
     "PastTopUp",
     "Pocket",
     "Posting",
     "PostingView",
     "Purse",
     "Return",
+    "SettlementKind",
     "TopUpForm",
     "TopUpMethod",
     "TopUpView",
@@ -177,6 +206,7 @@ __all__ = [
     "capture_late",
     "checkout",
     "customer_detail",
+    "enter_keeper",
     "entry",
     "every_entry",
     "every_top_up",
@@ -196,31 +226,50 @@ __all__ = [
     "granted_principal",
     "has_due",
     "hold",
+    "keeper_of",
+    "keepers",
     "leave",
     "ledger_page",
+    "lock_kept",
+    "lock_shared",
+    "lock_to_leave",
     "lock_wallet",
     "lock_wallet_of_anybody",
     "lots_about",
     "major",
+    "meet_keeper",
+    "move_all_into_shared",
+    "move_into_shared",
     "moved",
     "note_pending",
     "open_balances",
     "owed",
+    "own_pocket",
     "past_top_ups",
     "pocket",
     "postings_of",
     "preview",
     "purse",
+    "read_kept",
+    "read_shared",
     "read_wallet",
-    "read_wallet_of_anybody",
     "receive_for_return",
     "release",
     "remove_rule",
+    "require_open",
+    "restoring",
     "return_outside",
     "rules",
+    "scope_of",
     "set_held",
+    "settle_debt",
     "settle_receivable",
+    "settlement",
+    "settlement_days",
+    "settlements_with",
+    "share_by",
     "spend",
+    "stores_that_hold",
     "top_up",
     "top_up_sums",
     "top_ups_page",
@@ -232,89 +281,3 @@ __all__ = [
     "wallet_view",
     "wallets",
 ]
-
-NEWEST_ROWS = 20
-
-
-def customer_detail(
-    merchant_id: str, user_id: str, *, with_birthday: bool = False
-) -> CustomerDetailView:
-    """A customer with balances, vouchers, bonus lots and the newest ledger rows.
-
-    Whom the owner erased is shown without a name, for what the wallet still holds.
-
-    UserNotFound: no such customer at this merchant, or one who cancelled.
-    """
-    now = utc_now()
-    with transaction(merchant_id) as session:
-        facts = identity.customer_facts(session, merchant_id, user_id, also_deleted=True)
-        wallet = read_wallet(session, merchant_id, user_id, also_deleted=True)
-        lots = spendable(purse(session, merchant_id, user_id).lots, now)
-        return CustomerDetailView(
-            uid=facts.id,
-            display_name=facts.display_name,
-            phone_masked=identity.masked(facts.phone_last4),
-            tags=facts.tags,
-            fragments=facts.fragments,
-            currency=wallet.currency,
-            wallet=WalletView.of(shown(wallet, lots, now), wallet.currency, wallet.held),
-            vouchers=[] if facts.is_deleted else _vouchers(session, wallet, now),
-            bonus_lots=[
-                BonusLotView(
-                    amount=major(lot.left_minor, wallet.currency), expires_at=lot.expires_at
-                )
-                for lot in lots
-            ],
-            ledger=_newest_rows(session, wallet),
-            is_deleted=facts.is_deleted,
-            birthday=identity.birthday_of(session, merchant_id, user_id) if with_birthday else None,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Pocket:
-    """What a customer has: balances, and vouchers, active ones first."""
-
-    wallet: WalletView
-    vouchers: list[VoucherView]
-
-
-def pocket(session: Session, merchant_id: str, customer_id: str) -> Pocket:
-    """What a customer has as this transaction sees it, without a lock.
-
-    UserNotFound: no such customer at this merchant, or one who cancelled.
-    """
-    now = utc_now()
-    wallet = read_wallet(session, merchant_id, customer_id, also_deleted=True)
-    lots = purse(session, merchant_id, customer_id).lots
-    view = WalletView.of(shown(wallet, lots, now), wallet.currency, wallet.held)
-    return Pocket(view, _vouchers(session, wallet, now))
-
-
-def wallet_view(session: Session, merchant_id: str, customer_id: str) -> WalletView:
-    """The balances as this transaction sees them, also of a customer who has left."""
-    wallet = lock_wallet_of_anybody(session, merchant_id, customer_id)
-    lots = purse(session, merchant_id, customer_id).lots
-    return WalletView.of(shown(wallet, lots, utc_now()), wallet.currency, wallet.held)
-
-
-def _vouchers(session: Session, wallet: WalletRow, now: datetime) -> list[VoucherView]:
-    found = queries.vouchers(session, wallet.merchant_id, wallet.customer_id)
-    return [VoucherView.of(voucher, wallet.currency, now) for voucher in found]
-
-
-def _newest_rows(session: Session, wallet: WalletRow) -> list[LedgerRowView]:
-    entries = ledger.newest(session, wallet.merchant_id, wallet.customer_id, NEWEST_ROWS)
-    return [
-        LedgerRowView(
-            txn_id=entry.id,
-            merchant_id=wallet.merchant_id,
-            user_id=wallet.customer_id,
-            type=entry.kind,
-            amount=major(entry.amount_minor, entry.currency),
-            details=entry.details,
-            timestamp=entry.created_at,
-            postings=[PostingView.of(posting, entry.currency) for posting in entry.postings],
-        )
-        for entry in entries
-    ]

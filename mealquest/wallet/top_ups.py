@@ -18,8 +18,8 @@ from mealquest.core.ids import new_id
 from mealquest.core.money import Money
 from mealquest.core.principal import MANAGEMENT, Principal
 from mealquest.core.wire import number
-from mealquest.wallet import ledger, queries
-from mealquest.wallet.balances import add_lot, lock_wallet, shown
+from mealquest.wallet import booking, ledger, queries, sharing
+from mealquest.wallet.balances import add_lot, shown
 from mealquest.wallet.forms import TopUpForm
 from mealquest.wallet.models import EntryKind, TopUp
 from mealquest.wallet.queries import LockedWallet
@@ -40,7 +40,7 @@ def top_up(merchant_id: str, form: TopUpForm, by: Principal, request: KeyedReque
     """Credit money paid in, and the bonus given on it, once per request key.
 
     Raises Forbidden when somebody gives a bonus who is neither manager nor owner, and what
-    `idempotency.claim` and `lock_wallet` raise.
+    `idempotency.claim` and `sharing.lock` raise; ExposureExceeded.
     """
     if form.bonus and by.role not in MANAGEMENT:
         raise Forbidden("permission denied")
@@ -48,9 +48,9 @@ def top_up(merchant_id: str, form: TopUpForm, by: Principal, request: KeyedReque
         stored = idempotency.claim(session, merchant_id, request, TopUpView)
         if stored is not None:
             return stored
-        wallet = lock_wallet(session, merchant_id, form.user_id)
+        wallet = sharing.lock(session, merchant_id, form.user_id, introduce=True)
         view = _credit(session, wallet, form, by)
-        _tell(session, merchant_id, form, view, by)
+        _tell(session, wallet, form, view, by)
         idempotency.store(session, merchant_id, request, view, customer_id=form.user_id)
     return view
 
@@ -59,7 +59,7 @@ def _credit(session: Session, wallet: LockedWallet, form: TopUpForm, by: Princip
     paid = Money.of_major(form.amount, wallet.currency).minor
     gift = _gift(session, wallet, form, paid)
     row: dict[str, Any] = {
-        "merchant_id": wallet.merchant_id,
+        "merchant_id": wallet.store_id,
         "id": new_id("topup"),
         "customer_id": wallet.customer_id,
         "entry_id": new_id("txn"),
@@ -88,22 +88,20 @@ def _gift(session: Session, wallet: LockedWallet, form: TopUpForm, paid: int) ->
     if form.bonus:
         minor = Money.of_major(form.bonus, wallet.currency).minor
         return Gift(minor, form.bonus_valid_days, None)
-    rule = rule_for(session, wallet.merchant_id, paid)
+    rule = rule_for(session, wallet.store_id, paid)
     return Gift(rule.bonus_minor, rule.valid_days, rule.id) if rule else Gift(0, None, None)
 
 
 def _post(
     session: Session, wallet: LockedWallet, form: TopUpForm, row: dict[str, Any], gift: Gift
 ) -> None:
-    ledger.post(
+    booking.book(
         session,
-        wallet.merchant_id,
+        wallet,
         entry_id=row["entry_id"],
         kind=EntryKind.TOP_UP,
         reference=row["id"],
-        customer_id=wallet.customer_id,
         amount_minor=row["amount_minor"],
-        currency=wallet.currency,
         details=_details(form, row["id"], major(gift.minor, wallet.currency))
         | ({"ruleId": gift.rule_id} if gift.rule_id else {}),
         postings=ledger.top_up_postings(
@@ -127,11 +125,15 @@ def _balances(session: Session, wallet: LockedWallet) -> WalletView:
 
 
 def _tell(
-    session: Session, merchant_id: str, form: TopUpForm, view: TopUpView, by: Principal
+    session: Session, wallet: LockedWallet, form: TopUpForm, view: TopUpView, by: Principal
 ) -> None:
     """The audit row, and the event: the answer, whose wallet it is, and how much was paid in."""
     details = _details(form, view.top_up_id, view.bonus_granted)
-    audit.record(session, merchant_id, "WALLET_TOP_UP", by, details | {"userId": form.user_id})
+    audit.record(session, wallet.store_id, "WALLET_TOP_UP", by, details | {"userId": form.user_id})
     event = view.model_dump(mode="json", by_alias=True)
     event |= {"userId": form.user_id, "amount": details["amount"]}
-    outbox.publish(session, merchant_id, "WALLET_TOPPED_UP", event)
+    event["walletScope"] = {
+        "walletShared": wallet.in_alliance,
+        "walletMerchantId": wallet.merchant_id,
+    }
+    outbox.publish(session, wallet.store_id, "WALLET_TOPPED_UP", event)

@@ -1,13 +1,16 @@
 """A customer's wallet, and topping it up."""
 
+from collections.abc import Collection
 from decimal import Decimal
 
-from flask import request, url_for
+from flask import g, request, url_for
 
 from mealquest.core.principal import MANAGEMENT, MERCHANT, Role
 from mealquest.core.wire import Input, Key, NoInput
+from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import Operation
-from mealquest.wallet import service
+from mealquest.wallet import service, settlement
+from mealquest.wallet.booking import HOLDER
 from mealquest.wallet.domain import VoucherStatus, VoucherType
 from mealquest.wallet.forms import (
     GrantVoucherForm,
@@ -26,6 +29,7 @@ from mealquest.wallet.replies import (
     TopUpView,
     VoucherView,
 )
+from mealquest.wallet.returns import RECLAIMED
 from mealquest.web.frame import Call, Feature, Scope
 from mealquest.web.look import money
 from mealquest.web.look import translate as _
@@ -181,15 +185,23 @@ def entry_label(kind: EntryKind) -> str:
         EntryKind.RECEIVABLE_SETTLED: _("What the customer owed"),
         EntryKind.BONUS_EXPIRY: _("Bonus expired"),
         EntryKind.CAMPAIGN_GRANT: _("Gift of a campaign"),
+        EntryKind.WALLET_MOVED: _("Moved into the shared wallet"),
+        EntryKind.SETTLEMENT: _("Paid between the stores"),
+        EntryKind.SETTLEMENT_WRITTEN_OFF: _("Given up between the stores"),
     }[kind]
 
 
 @feature.word
 def wallet_change(row: LedgerRowView) -> Decimal:
-    """What a movement added to the customer's wallet; below zero when it took."""
-    into = sum(p.amount for p in row.postings or () if _is_wallet(p.destination))
-    out = sum(p.amount for p in row.postings or () if _is_wallet(p.source))
-    return Decimal(into - out)
+    """What a movement added to the customer's wallet; below zero when it took.
+
+    Of a wallet that another store keeps, the account with that store says it.
+    """
+    keeper = row.details.get(HOLDER)
+    kept = {settlement.account(keeper)} if isinstance(keeper, str) else set()
+    into = sum(p.amount for p in row.postings or () if _is_wallet(p.destination, kept))
+    out = sum(p.amount for p in row.postings or () if _is_wallet(p.source, kept))
+    return Decimal(into - out) - Decimal(str(row.details.get(RECLAIMED, 0)))
 
 
 @feature.word
@@ -199,6 +211,8 @@ def account_label(account: str) -> str:
         return _bucket_label(account.rpartition(":")[2])
     if account.startswith("outside:"):
         return _method_label(account.removeprefix("outside:"))
+    if account.startswith(settlement.PREFIX):
+        return _("Account with %(store)s", store=_store(account.removeprefix(settlement.PREFIX)))
     return {
         "merchant:sales": _("Sales"),
         "merchant:gifts": _("Gifts of the shop"),
@@ -207,12 +221,22 @@ def account_label(account: str) -> str:
         "merchant:due_back": _("Owed back to the customer"),
         "merchant:receivables": _("Owed by the customer"),
         "merchant:written_off": _("Given up"),
+        "merchant:forgiven": _("Forgiven by another store"),
         "opening": _("Balance brought in"),
     }[account]
 
 
-def _is_wallet(account: str) -> bool:
-    return account.startswith("wallet:")
+def _store(merchant_id: str) -> str:
+    """The name of another store, read once a request."""
+    known: dict[str, str] = g.setdefault("stores_by_name", {})
+    if merchant_id not in known:
+        found = tenancy.public_names([merchant_id])
+        known[merchant_id] = found.get(merchant_id, merchant_id)
+    return known[merchant_id]
+
+
+def _is_wallet(account: str, kept: Collection[str] = ()) -> bool:
+    return account.startswith("wallet:") or account in kept
 
 
 def _bucket_label(bucket: str) -> str:
@@ -230,4 +254,5 @@ def _method_label(method: str) -> str:
         "transfer": _("Transfer"),
         "other": _("Other"),
         "gateway": _("Payment gateway"),
+        "settlement": _("Between the stores"),
     }[method]

@@ -164,7 +164,7 @@ def test_a_quote_only_reads_and_locks_nothing(app):
     row = make_fixture_customer()
     with watching() as seen:
         quote(row, 52)
-    assert len(seen.statements) == 3
+    assert len(seen.statements) == 4
     for statement in seen.statements:
         assert statement.startswith("SELECT")
         assert "FOR " not in statement.upper().replace("FORCE", "")

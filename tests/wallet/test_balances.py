@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
 
-from mealquest.core import db as database
+from mealquest.core import entering
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.core.money import Currency
@@ -151,7 +151,7 @@ def test_what_was_spent_while_the_lock_was_waited_for_is_seen_as_spent(app):
 
 def test_a_wallet_that_stays_locked_is_busy(app, monkeypatch):
     row = make_wallet(principal=5)
-    monkeypatch.setattr(database, "LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(entering, "LOCK_TIMEOUT", "50ms")
     locked, done = Event(), Event()
 
     def hold():

@@ -7,6 +7,7 @@ from sqlalchemy import func, select, update
 from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.identity.models import Customer
+from mealquest.wallet import queries
 from mealquest.wallet import service as wallets
 from mealquest.wallet.domain import VoucherStatus
 from mealquest.wallet.models import EntryKind, LedgerEntry
@@ -105,7 +106,7 @@ def test_one_wallet_that_cannot_be_settled_does_not_hold_up_the_others(app):
         make_lot(row.merchant_id, row.customer_id, 30, expires_at=utc_now())
     with transaction(broken.merchant_id) as session:
         wallet = wallets.lock_wallet(session, broken.merchant_id, broken.customer_id)
-        wallets.queries.move(session, wallet, bonus=-30)  # as a defect would leave it
+        queries.move(session, wallet, bonus=-30)  # as a defect would leave it
 
     assert wallets.expire_due() == 1
 

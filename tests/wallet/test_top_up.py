@@ -15,6 +15,7 @@ from mealquest.core.idempotency import KeyReused
 from mealquest.core.money import Currency
 from mealquest.core.outbox import OutboxEvent
 from mealquest.identity.service import UserNotFound
+from mealquest.wallet import ledger
 from mealquest.wallet import service as wallets
 from mealquest.wallet.forms import TopUpForm
 from mealquest.wallet.models import TopUp
@@ -56,7 +57,7 @@ def test_money_paid_in_becomes_principal_and_the_gift_a_lot(app):
             account: wallets.balance_of(session, row.merchant_id, account)
             for account in ("outside:card", "merchant:gifts")
         }
-        (entry,) = wallets.ledger.newest(session, row.merchant_id, row.customer_id, 1)
+        (entry,) = ledger.newest(session, row.merchant_id, row.customer_id, 1)
     assert (stored.id, stored.entry_id) == (view.top_up_id, view.txn_id)
     assert (stored.amount_minor, stored.bonus_minor, stored.note) == (5005, 500, "birthday")
     assert stored.taken_by == OWNER.subject
@@ -89,6 +90,7 @@ def test_a_top_up_is_audited_and_told(app):
         **view.model_dump(mode="json", by_alias=True),
         "userId": row.customer_id,
         "amount": 12.5,
+        "walletScope": {"walletShared": False, "walletMerchantId": row.merchant_id},
         "occurredAt": "",
     }
 
