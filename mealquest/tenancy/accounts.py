@@ -9,8 +9,9 @@ from flask import current_app
 from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from mealquest.core import directory
 from mealquest.core.crypto import Keyring
-from mealquest.core.db import platform_transaction
+from mealquest.core.db import directory_transaction, platform_transaction
 from mealquest.tenancy.errors import MerchantNotFound
 from mealquest.tenancy.models import Merchant
 
@@ -86,11 +87,12 @@ def account_of(session: Session, merchant_id: str, *, lock: bool = False) -> Mer
 def set_account(session: Session, merchant_id: str, **changes: Any) -> None:
     """Change columns of `merchants` by their names. The caller has proved what it sets."""
     session.execute(update(Merchant).where(Merchant.id == merchant_id).values(**changes))
+    directory.changed(session, merchant_id)
 
 
 def merchant_of_account(stripe_connect_id: str) -> str | None:
     """Who has connected this Stripe account; an event names nothing else."""
-    with platform_transaction("an event of Stripe names an account, not a merchant") as session:
+    with directory_transaction("an event of Stripe names an account, not a merchant") as session:
         return session.scalar(
             select(Merchant.id).where(Merchant.stripe_connect_id == stripe_connect_id)
         )
@@ -98,7 +100,7 @@ def merchant_of_account(stripe_connect_id: str) -> str | None:
 
 def merchant_billed_as(stripe_customer_id: str) -> str | None:
     """Whom the platform bills as this customer; a plan's event names nothing else."""
-    with platform_transaction("an event of Stripe names a customer, not a merchant") as session:
+    with directory_transaction("an event of Stripe names a customer, not a merchant") as session:
         return session.scalar(
             select(Merchant.id).where(Merchant.stripe_customer_id == stripe_customer_id)
         )
@@ -111,7 +113,7 @@ def accounts(after: tuple[datetime, str] | None, limit: int) -> list[MerchantAcc
         moment, merchant_id = after
         same_time = and_(Merchant.created_at == moment, Merchant.id < merchant_id)
         query = query.where(or_(Merchant.created_at < moment, same_time))
-    with platform_transaction("the operator lists every merchant") as session:
+    with directory_transaction("the operator lists every merchant") as session:
         return [MerchantAccount.of(row) for row in session.scalars(query)]
 
 
@@ -151,6 +153,7 @@ def seal_tokens_again() -> int:
                 if token := getattr(row, name):
                     opened = _keyring().decrypt(token, place=_place(row.id, name))
                     setattr(row, name, _sealed(row.id, name, opened))
+            directory.changed(session, row.id)
     return len(rows)
 
 

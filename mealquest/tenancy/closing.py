@@ -3,6 +3,7 @@
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from mealquest.core import directory
 from mealquest.tenancy import queries
 from mealquest.tenancy.accounts import set_account
 from mealquest.tenancy.models import (
@@ -48,4 +49,5 @@ def close_shop(session: Session, merchant_id: str, *, has_customers: bool) -> bo
     for rows in (ContractApplication, TenantPolicyRow, MerchantSettings):
         session.execute(delete(rows).where(rows.merchant_id == merchant_id))
     session.execute(delete(Merchant).where(Merchant.id == merchant_id))
+    directory.changed(session, merchant_id)
     return True

@@ -3,14 +3,17 @@
 Number, account and phone are encrypted where they are kept, and shown whole to the owner only.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import current_app
 from pydantic.alias_generators import to_camel
-from sqlalchemy import func
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from mealquest.audit import service as audit
 from mealquest.core.crypto import Keyring
-from mealquest.core.db import transaction
+from mealquest.core.db import platform_transaction, transaction
 from mealquest.core.principal import Principal, Role
 from mealquest.tenancy import queries
 from mealquest.tenancy.contract_forms import ContractForm
@@ -29,14 +32,13 @@ def apply_for_contract(merchant_id: str, form: ContractForm, by: Principal) -> C
 
     The contact phone is an address, not a person of the staff: it opens nothing.
     """
-    sealed = {name: _seal(merchant_id, name, getattr(form, name)) for name in SECRET}
     values = {
         "company_name": form.company_name,
         "notes": form.notes,
         "status": ContractStatus.PENDING_REVIEW,
         "submitted_by": by.subject,
         "submitted_at": func.now(),
-    } | sealed
+    } | sealed(merchant_id, {name: getattr(form, name) for name in SECRET})
     with transaction(merchant_id) as session:
         if queries.facts(session, merchant_id) is None:
             raise MerchantNotFound
@@ -52,6 +54,11 @@ def apply_for_contract(merchant_id: str, form: ContractForm, by: Principal) -> C
         return _view(row, by)
 
 
+def sealed(merchant_id: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """The columns that are encrypted, out of their values in clear."""
+    return {name: _seal(merchant_id, name, values[name]) for name in SECRET}
+
+
 def contract_status(merchant_id: str, by: Principal) -> ContractStatusView:
     with transaction(merchant_id) as session:
         if queries.facts(session, merchant_id) is None:
@@ -61,6 +68,28 @@ def contract_status(merchant_id: str, by: Principal) -> ContractStatusView:
             status = ContractStatus.NOT_SUBMITTED
             return ContractStatusView(merchant_id=merchant_id, status=status, application=None)
         return _view(row, by)
+
+
+def seal_contracts_again(limit: int = 200) -> int:
+    """Seal what lies under an older key of the ring under its first one; returns how many
+    applications of a batch did. Part of the housekeeping: the ring is everybody's.
+    """
+    current = f"{_keyring().current}:"
+    older = [
+        ~getattr(ContractApplication, name).startswith(current, autoescape=True) for name in SECRET
+    ]
+    with platform_transaction("the keyring turns for every merchant at once") as session:
+        found = session.scalars(
+            select(ContractApplication)
+            .where(or_(*older))
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for row in found:
+            for name in SECRET:
+                text = _open(row.merchant_id, name, getattr(row, name))
+                setattr(row, name, _seal(row.merchant_id, name, text))
+        return len(found)
 
 
 def masked(text: str) -> str:

@@ -1,7 +1,13 @@
 """Tenant policy: which operations a merchant's policy holds back, and how."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 
 
 class RefundPolicy(StrEnum):
@@ -24,6 +30,7 @@ class Operation(StrEnum):
     WALLET_TOP_UP = "WALLET_TOP_UP"
     TOP_UP_RULE_SET = "TOP_UP_RULE_SET"
     VOUCHER_GRANT = "VOUCHER_GRANT"
+    WALLET_MOVE = "WALLET_MOVE"  # what lies in the store's own wallets, into the shared ones
     CUSTOMER_CREATE = "CUSTOMER_CREATE"
     CUSTOMER_PROFILE_SET = "CUSTOMER_PROFILE_SET"
     CUSTOMER_SIGN_IN = "CUSTOMER_SIGN_IN"
@@ -49,6 +56,8 @@ class Operation(StrEnum):
     SUPPLIER_PARTNER_SET = "SUPPLIER_PARTNER_SET"
     ALLIANCE_CONFIG_SET = "ALLIANCE_CONFIG_SET"
     ALLIANCE_SYNC_USER = "ALLIANCE_SYNC_USER"
+    ALLIANCE_SETTLE = "ALLIANCE_SETTLE"  # what a partner owed was paid, or is given up
+    ALLIANCE_LIMIT_SET = "ALLIANCE_LIMIT_SET"  # how much a partner may owe
     CONTRACT_APPLY = "CONTRACT_APPLY"
     RECOVERY_TASK_SET = "RECOVERY_TASK_SET"
     STRIPE_CONNECT = "STRIPE_CONNECT"
@@ -71,8 +80,24 @@ PASSES_FREEZE = READS | {Operation.KILL_SWITCH_SET}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
+    """At most so many successes in any stretch of time of that length."""
+
     limit: int
-    window_ms: int = 60_000
+    window_ms: int = MINUTE_MS
+
+    def stored(self) -> dict[str, int]:
+        return {"limit": self.limit, "windowMs": self.window_ms}
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A merchant that is read-only: since when and by whom, where that is known.
+
+    `by`: a member of staff, or `operator`.
+    """
+
+    since: datetime | None
+    by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +105,24 @@ class TenantPolicy:
     write_enabled: bool = True
     ws_enabled: bool = True
     limits: dict[str, Limit] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """What of a policy is to change; None leaves it. A limit that is None is removed."""
+
+    write_enabled: bool | None = None
+    ws_enabled: bool | None = None
+    limits: dict[Operation, Limit | None] | None = None
+
+    def patch(self) -> dict[str, Any]:
+        """As the wire writes it."""
+        said: dict[str, Any] = {"writeEnabled": self.write_enabled, "wsEnabled": self.ws_enabled}
+        if self.limits is not None:
+            said["limits"] = {
+                name.value: limit.stored() if limit else None for name, limit in self.limits.items()
+            }
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, text
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mealquest.core.db import ControlRow, TenantRow, stamp, stored
 from mealquest.core.money import Currency
 from mealquest.tenancy.domain import ContractStatus, RefundPolicy
+from mealquest.tenancy.moves.domain import MoveState, Phase
 
 
 class Merchant(ControlRow):
@@ -63,7 +64,10 @@ class MerchantSettings(TenantRow):
 
 
 class TenantPolicyRow(TenantRow):
-    """Absent row: everything is allowed. `limits` maps an operation to {limit, windowMs}."""
+    """Absent row: everything is allowed. `limits` maps an operation to {limit, windowMs}.
+
+    `frozen_at` and `frozen_by` (a member of staff, or `operator`) tell of the freeze there is.
+    """
 
     __tablename__ = "tenant_policies"
 
@@ -71,6 +75,8 @@ class TenantPolicyRow(TenantRow):
     ws_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     limits: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     updated_at: Mapped[datetime] = stamp()
+    frozen_at: Mapped[datetime | None]
+    frozen_by: Mapped[str | None]
 
 
 class ContractApplication(TenantRow):
@@ -86,3 +92,49 @@ class ContractApplication(TenantRow):
     status: Mapped[ContractStatus] = mapped_column(stored(ContractStatus))
     submitted_by: Mapped[str]
     submitted_at: Mapped[datetime] = stamp()
+
+
+class TenantMove(ControlRow):
+    """A move of a merchant between two places, at home. At most one of a merchant is not ended."""
+
+    __tablename__ = "tenant_moves"
+    __table_args__ = (
+        Index(None, "merchant_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    merchant_id: Mapped[str]
+    state: Mapped[MoveState] = mapped_column(stored(MoveState))
+    step: Mapped[str] = mapped_column(server_default=text("''"))
+    source: Mapped[str]
+    target: Mapped[str]
+    error: Mapped[str | None]
+    figures: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    report: Mapped[dict[str, Any] | None]
+    started_by: Mapped[str]
+    started_at: Mapped[datetime] = stamp()
+    updated_at: Mapped[datetime] = stamp()
+    due_at: Mapped[datetime] = stamp()  # when a driver looks at it next
+    moved_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class MerchantMigration(ControlRow):
+    """What an owner is told of the merchant's migration, at home. No row: there never was any."""
+
+    __tablename__ = "merchant_migrations"
+
+    merchant_id: Mapped[str] = mapped_column(primary_key=True)
+    phase: Mapped[Phase] = mapped_column(stored(Phase))
+    step: Mapped[str]
+    note: Mapped[str]
+    updated_at: Mapped[datetime] = stamp()
+
+
+class MoveMark(TenantRow):
+    """What a mover writes on one side and waits for on the other: all before it is there too."""
+
+    __tablename__ = "move_marks"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]

@@ -2,7 +2,7 @@
 
 from mealquest.core.money import Currency
 from mealquest.core.wire import Timestamp, View
-from mealquest.tenancy.domain import ContractStatus, RefundPolicy
+from mealquest.tenancy.domain import ContractStatus, Limit, RefundPolicy, TenantPolicy
 
 
 class CatalogItem(View):
@@ -55,3 +55,31 @@ class ContractStatusView(View):
     merchant_id: str
     status: ContractStatus
     application: ContractView | None
+
+
+class LimitView(View):
+    limit: int
+    window_ms: int
+
+
+class PolicyView(View):
+    write_enabled: bool
+    ws_enabled: bool
+    limits: dict[str, LimitView]
+
+    @classmethod
+    def of(cls, policy: TenantPolicy) -> "PolicyView":
+        return cls(
+            write_enabled=policy.write_enabled,
+            ws_enabled=policy.ws_enabled,
+            limits={name: _limit(limit) for name, limit in sorted(policy.limits.items())},
+        )
+
+
+class TenantPolicyView(View):
+    merchant_id: str
+    policy: PolicyView
+
+
+def _limit(limit: Limit) -> LimitView:
+    return LimitView(limit=limit.limit, window_ms=limit.window_ms)

@@ -1,15 +1,16 @@
 """Merchants: who there is, what they have set, and what their policy holds back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from mealquest.core.db import platform_transaction, transaction
+from mealquest.core import directory
+from mealquest.core.db import directory_transaction, transaction
 from mealquest.core.money import Currency, Money
-from mealquest.tenancy import queries
+from mealquest.tenancy import migrating, queries, restoring
 from mealquest.tenancy.accounts import (
     MerchantAccount,
     account_of,
@@ -24,10 +25,12 @@ from mealquest.tenancy.accounts import (
     tell_of_emails,
 )
 from mealquest.tenancy.closing import close_shop
-from mealquest.tenancy.contract import apply_for_contract, contract_status
+from mealquest.tenancy.contract import apply_for_contract, contract_status, seal_contracts_again
 from mealquest.tenancy.domain import (
+    Freeze,
     Limit,
     Operation,
+    PolicyChange,
     RefundPolicy,
     Refusal,
     TenantPolicy,
@@ -35,58 +38,171 @@ from mealquest.tenancy.domain import (
 )
 from mealquest.tenancy.errors import CurrencyFixed, MerchantExists, MerchantNotFound
 from mealquest.tenancy.forms import MerchantId, require_merchant_id, tidy_merchant_id
-from mealquest.tenancy.models import Merchant, MerchantSettings, TenantPolicyRow
+from mealquest.tenancy.models import Merchant, MerchantSettings
+from mealquest.tenancy.moves.acts import BELL as MOVES_BELL
+from mealquest.tenancy.moves.acts import prepare as prepare_move
+from mealquest.tenancy.moves.acts import requirements as preflight
+from mealquest.tenancy.moves.acts import verify_move
+from mealquest.tenancy.moves.domain import (
+    Migration,
+    Move,
+    MoveState,
+    Outcome,
+    Phase,
+    Report,
+    Requirement,
+    Status,
+    Step,
+    Summary,
+)
+from mealquest.tenancy.moves.driving import drive_due as drive_moves
+from mealquest.tenancy.moves.driving import tend as tend_moves
+from mealquest.tenancy.moves.errors import (
+    AlreadyApart,
+    DriverBusy,
+    MoveBlocked,
+    MoveNotReady,
+    NoDedicatedRoute,
+    NoMove,
+    NoWayBack,
+    StepRefused,
+    UnknownStep,
+)
+from mealquest.tenancy.moves.owner import abandon as abandon_move
+from mealquest.tenancy.moves.owner import cutover, note_ends, rollback, waive_rollback
+from mealquest.tenancy.moves.owner import step as migration_step
+from mealquest.tenancy.moves.preflight import ask_also as ask_before_moves
+from mealquest.tenancy.moves.status import (
+    migration_status,
+    moves_under_way,
+    note_migration,
+    past_moves,
+)
+from mealquest.tenancy.moves.watching import CHECKS as MOVE_CHECKS
+from mealquest.tenancy.moves.watching import measure as measure_moves
+from mealquest.tenancy.naming import merchants_called, public_names
+from mealquest.tenancy.opening import claimed, exists, opening
+from mealquest.tenancy.policy import ACTION as POLICY_ACTION
+from mealquest.tenancy.policy import (
+    PolicyFacts,
+    change_policy,
+    freeze_of,
+    merchant_policy,
+    policy_facts,
+    policy_of,
+    read_default_limits,
+    set_policy,
+    set_switches,
+)
 from mealquest.tenancy.queries import MerchantFacts
 from mealquest.tenancy.replies import CatalogItem, CatalogView, ExistsView, SettingsView
-from mealquest.tenancy.shop import change_shop_settings, shop_settings
+from mealquest.tenancy.shop import change_shop_settings, guard_currency, shop_settings
 
 __all__ = [
     "LOCALE",
+    "MOVES_BELL",
+    "MOVE_CHECKS",
+    "POLICY_ACTION",
+    "TIME_ZONE",
+    "AlreadyApart",
     "CatalogItem",
     "CatalogView",
     "CurrencyFixed",
+    "DriverBusy",
     "ExistsView",
+    "Freeze",
     "Limit",
     "MerchantAccount",
     "MerchantExists",
     "MerchantFacts",
     "MerchantId",
     "MerchantNotFound",
+    "Migration",
+    "Move",
+    "MoveBlocked",
+    "MoveNotReady",
+    "MoveState",
+    "NoDedicatedRoute",
+    "NoMove",
+    "NoWayBack",
     "Operation",
+    "Outcome",
+    "Phase",
     "Place",
+    "PolicyChange",
+    "PolicyFacts",
     "RefundPolicy",
     "Refusal",
+    "Report",
+    "Requirement",
     "SettingsView",
+    "Status",
+    "Step",
+    "StepRefused",
+    "Summary",
     "TenantPolicy",
+    "UnknownStep",
+    "abandon_move",
     "account_of",
     "accounts",
     "apply_for_contract",
+    "ask_before_moves",
     "catalog",
+    "change_policy",
     "change_shop_settings",
+    "claimed",
     "close_shop",
     "connect_account",
     "contract_status",
     "create_merchant",
+    "cutover",
     "disconnect_account",
+    "drive_moves",
     "email_was_set",
     "exists",
+    "freeze_of",
+    "guard_currency",
+    "lock_shops",
+    "measure_moves",
     "merchant_billed_as",
     "merchant_of_account",
+    "merchant_policy",
+    "merchants_called",
+    "migrating",
+    "migration_status",
+    "migration_step",
+    "moves_under_way",
     "names_of",
+    "note_ends",
+    "note_migration",
+    "opening",
+    "past_moves",
     "place_of",
+    "policy_facts",
     "policy_of",
+    "preflight",
+    "prepare_move",
+    "public_names",
+    "read_default_limits",
     "realtime_merchants",
     "refusal",
     "require_merchant_id",
+    "restoring",
+    "rollback",
+    "seal_contracts_again",
     "seal_tokens_again",
     "set_account",
     "set_kill_switch",
     "set_policy",
+    "set_switches",
     "settings",
     "settings_of",
     "shop_settings",
     "tell_of_emails",
+    "tend_moves",
     "tidy_merchant_id",
+    "verify_move",
+    "waive_rollback",
 ]
 
 TIME_ZONE = "Asia/Shanghai"
@@ -120,6 +236,11 @@ def settings(merchant_id: str) -> MerchantFacts:
         return settings_of(session, merchant_id)
 
 
+def lock_shops(session: Session, merchant_ids: Iterable[str]) -> dict[str, MerchantFacts]:
+    """The settings of those of the merchants that are in scope, which stay until the end."""
+    return queries.all_locked(session, merchant_ids)
+
+
 def names_of(session: Session, merchant_ids: list[str]) -> dict[str, str]:
     """Names by id, of those of the named merchants that exist and are in scope."""
     return queries.names(session, merchant_ids)
@@ -148,6 +269,7 @@ def create_merchant(
     )
     if taken is None:
         raise MerchantExists
+    directory.changed(session, merchant_id)
     session.execute(
         insert(MerchantSettings).values(
             merchant_id=merchant_id,
@@ -165,16 +287,10 @@ def create_merchant(
 
 def catalog() -> CatalogView:
     """Every merchant by name, for people who choose one before they sign in."""
-    with platform_transaction("the public catalog lists every merchant") as session:
+    with directory_transaction("the public catalog lists every merchant") as session:
         rows = queries.everybody(session)
     items = [CatalogItem(merchant_id=id_, name=name, onboarded_at=at) for id_, name, at in rows]
     return CatalogView(items=items, total=len(items))
-
-
-def exists(merchant_id: str) -> ExistsView:
-    with transaction(merchant_id) as session:
-        found = queries.is_there(session, merchant_id)
-    return ExistsView(merchant_id=merchant_id, exists=found)
 
 
 def set_kill_switch(session: Session, merchant_id: str, enabled: bool) -> bool:
@@ -186,26 +302,6 @@ def set_kill_switch(session: Session, merchant_id: str, enabled: bool) -> bool:
     return was.kill_switch_enabled is not enabled
 
 
-def policy_of(session: Session, merchant_id: str) -> TenantPolicy:
-    """The merchant's policy in one statement; without a row everything is allowed."""
-    return queries.policy(session, merchant_id)
-
-
 def realtime_merchants(session: Session, merchant_ids: set[str]) -> set[str]:
     """Those of the merchants whose policy lets sockets stay open, in one statement."""
     return merchant_ids - queries.without_realtime(session, merchant_ids)
-
-
-def set_policy(session: Session, merchant_id: str, policy: TenantPolicy) -> None:
-    """Replace the merchant's policy as a whole."""
-    values = {
-        "write_enabled": policy.write_enabled,
-        "ws_enabled": policy.ws_enabled,
-        "limits": {name: queries.stored_limit(limit) for name, limit in policy.limits.items()},
-        "updated_at": func.now(),
-    }
-    session.execute(
-        insert(TenantPolicyRow)
-        .values(merchant_id=merchant_id, **values)
-        .on_conflict_do_update(index_elements=["merchant_id"], set_=values)
-    )

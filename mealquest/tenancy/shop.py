@@ -1,5 +1,6 @@
 """What a merchant has set about its shop, and its owner changing it."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from mealquest.audit import service as audit
+from mealquest.core import directory
 from mealquest.core.db import transaction
 from mealquest.core.money import Currency, Money
 from mealquest.core.principal import Principal
@@ -19,6 +21,9 @@ from mealquest.tenancy.forms import SettingsForm
 from mealquest.tenancy.models import Merchant, MerchantSettings
 from mealquest.tenancy.queries import MerchantFacts
 from mealquest.tenancy.replies import SettingsView
+
+CurrencyGuard = Callable[[Session, str], None]
+_guards_currency: list[CurrencyGuard] = []
 
 OF_MERCHANTS_ROW = ("name", "email")  # kept in the control table too
 
@@ -72,6 +77,7 @@ def _write(session: Session, facts: MerchantFacts, changed: dict[str, Any]) -> N
     of_row = {name: changed[name] for name in OF_MERCHANTS_ROW if name in changed}
     if of_row:
         session.execute(update(Merchant).where(Merchant.id == merchant_id).values(**of_row))
+        directory.changed(session, merchant_id)
     if of_row.get("email"):
         email_was_set(session, merchant_id)
 
@@ -80,9 +86,17 @@ def _in_currency(session: Session, facts: MerchantFacts, currency: Currency) -> 
     """The budget's cap as the same number, in whole major units, of the new currency."""
     if queries.keeps_sums(session, facts.merchant_id):
         raise CurrencyFixed
+    for guard in _guards_currency:
+        guard(session, facts.merchant_id)
     cap = Money(facts.budget_cap_minor, facts.currency).major
     whole = max(Decimal(1), cap.to_integral_value())
     return {"budget_cap_minor": Money.of_major(whole, currency).minor}
+
+
+def guard_currency(guard: CurrencyGuard) -> None:
+    """Name who may refuse, by raising, that a merchant takes another currency."""
+    if guard not in _guards_currency:
+        _guards_currency.append(guard)
 
 
 def _view(session: Session, facts: MerchantFacts, email: str | None) -> SettingsView:

@@ -106,6 +106,8 @@ class Endpoint:
             in, is never throttled, and may be twice as long.
         by_link: its address is the whole credential, so a form there needs no token of a session:
             who cannot know the address cannot forge the form, and mail programs have no session.
+        kept: keeps the act of somebody whose token says who they are while their merchant is
+            closed for a moment, to be done later; its view is answered with 202.
         for_monitors: answers with nothing else working: no credential is read, nothing counted.
         sign_in: the page that somebody who is not signed in is sent to.
     """
@@ -135,6 +137,7 @@ class Endpoint:
     presented: Callable[[], Any] | None = None
     signed: Signature | None = None
     by_link: bool = False
+    kept: Callable[[Call, Any, Any], View] | None = None
     for_monitors: bool = False
     sign_in: str = "identity.sign_in_page"
     status: int = 200

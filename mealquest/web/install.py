@@ -30,6 +30,7 @@ from mealquest.web import (
 )
 from mealquest.web.frame import Endpoint, Face, Feature
 from mealquest.web.inputs import MAX_BODY
+from mealquest.web.quota import Quotas
 from mealquest.web.throttle import Throttles
 
 SIGNED_IN = timedelta(hours=12)
@@ -57,6 +58,7 @@ def install(
     _configure(app, settings)
     app.session_interface = Sessions()
     app.extensions["throttles"] = Throttles(redis_url, enabled=settings.throttles)
+    app.extensions["quotas"] = Quotas(redis_url)
     app.extensions["endpoints"] = {}
     assets.install(app, root / "static")
     look.install(app, root / "mealquest" / "translations")

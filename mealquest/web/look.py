@@ -12,11 +12,13 @@ from babel import numbers
 from babel.dates import format_date, format_datetime
 from flask import Flask, current_app, g, request, url_for
 from flask_babel import Babel, get_locale, get_translations, gettext, lazy_gettext
+from sqlalchemy.orm import Session
 
 from mealquest import __version__
 from mealquest.core.db import in_transaction, transaction
 from mealquest.core.principal import MANAGEMENT, Principal, Role
 from mealquest.core.settings import Profile
+from mealquest.identity import service as identity
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import MerchantFacts
 from mealquest.web.navigation import entries_for, sections
@@ -42,6 +44,14 @@ class Person:
     name: str
     role_label: str
     merchant_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A merchant that is read-only: since when and by whom, as far as that is known."""
+
+    since: datetime | None
+    by: str
 
 
 def install(app: Flask, translations: Path) -> None:
@@ -106,8 +116,19 @@ def merchant() -> MerchantFacts | None:
     if "merchant" not in g:
         with transaction(who.merchant_id) as session:
             g.merchant = tenancy.settings_of(session, who.merchant_id)
+            g.frozen = _frozen(session, who.merchant_id)
     facts: MerchantFacts = g.merchant
     return facts
+
+
+def _frozen(session: Session, merchant_id: str) -> Frozen | None:
+    """None: the merchant may write."""
+    found = tenancy.freeze_of(session, merchant_id)
+    if found is None:
+        return None
+    known = identity.people(session, merchant_id, [found.by]) if found.by else []
+    names = [name_of(Principal(one.role, one.id, name=one.name)) for one in known]
+    return Frozen(found.since, names[0] if names else found.by or "")
 
 
 def translate(message: str, **values: Any) -> str:
@@ -196,6 +217,7 @@ def _context() -> dict[str, Any]:
         "currency": facts.currency if facts else "",
         "may_give_bonus": who is not None and who.role in MANAGEMENT,
         "kill_switch_on": facts is not None and facts.kill_switch_enabled,
+        "frozen": g.frozen if facts is not None else None,
         "is_owner": who is not None and who.role is Role.OWNER,
         "csrf_token": csrf_token,
         "theme": theme(),

@@ -141,6 +141,31 @@ NAVIGATION = (  # in each group in this order
         lazy_gettext("Tasks"), "clock", "tasks.tasks.page", MANAGEMENT, "g j", RECOVERY
     ),
     NavigationEntry(
+        lazy_gettext("Freeze and limits"),
+        "lock",
+        "tenant_policy.policy.page",
+        frozenset({Role.OWNER}),
+        "g f",
+        SHOP,
+    ),
+    NavigationEntry(
+        lazy_gettext("Database"),
+        "database",
+        "migration.status.page",
+        frozenset({Role.OWNER}),
+        "g z",
+        SHOP,
+    ),
+    NavigationEntry(
+        lazy_gettext("Alliance"),
+        "affiliate",
+        "alliance.alliance.page",
+        MERCHANT,
+        "g x",
+        SHOP,
+        also=("debts.debts.page",),
+    ),
+    NavigationEntry(
         lazy_gettext("Settings"), "settings", "tenancy.settings.page", MERCHANT, "g e", SHOP
     ),
 )

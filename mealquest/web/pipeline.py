@@ -3,45 +3,42 @@
 credential -> throttle -> principal and tenant policy (one short transaction) -> CSRF -> role ->
 merchant scope -> signature -> gate -> idempotency key -> input -> handler -> answer. A refusal of
 somebody who is known, and a failure of an act that is audited, leave an audit row.
+
+What a merchant limits is counted at the gate, and counts no more when nothing came of it: when it
+was refused or failed, or only repeats an answer that was given before.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-from flask import Response, current_app, g, request
+from flask import Response, current_app, flash, g, request
+from flask_babel import gettext
 
-from mealquest.audit import service as audit
-from mealquest.audit.service import AuditStatus
 from mealquest.core.db import transaction
 from mealquest.core.errors import (
     AppError,
     Forbidden,
     Invalid,
+    MerchantUnavailable,
     NotFound,
-    PolicyBlocked,
     TooLarge,
-    TooManyRequests,
     Unauthenticated,
 )
-from mealquest.core.idempotency import KeyedRequest, request_hash
 from mealquest.core.principal import ANONYMOUS, Principal, Role
-from mealquest.core.wire import Input
+from mealquest.core.wire import Input, View
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import TenantPolicy
-from mealquest.web import credentials, drafts, inputs, problems, respond
+from mealquest.web import audited, credentials, drafts, inputs, keys, problems, respond
 from mealquest.web.credentials import Credential
 from mealquest.web.formstate import FormState
 from mealquest.web.frame import Call, Endpoint, Face, Reply, Scope, Signature
-from mealquest.web.policy import QuotaExceeded, pass_gate
+from mealquest.web.policy import QuotaExceeded, pass_gate, quotas
+from mealquest.web.quota import Place
 from mealquest.web.security import require_csrf
 from mealquest.web.throttle import Throttles
 
 API_LIMIT = ("1200/minute",)
 WRONG_KEYS = ("30/minute",)  # of machines, from one address
-KEY_LENGTH = 255
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -52,15 +49,25 @@ class Known:
     principal: Principal = ANONYMOUS
     policy: TenantPolicy | None = None
     values: dict[str, Any] | None = None
+    credential: Credential | None = None
+    place: Place | None = None  # what is counted of the merchant's limit for it
+    is_replay: bool = False
 
 
 def run(endpoint: Endpoint, face: Face, path: dict[str, Any]) -> Response:
     known = Known(path)
     try:
         call, form = _admit(endpoint, face, known)
-        return respond.answer(endpoint, call, _handle(endpoint, call, form))
+        result = _handle(endpoint, call, form)
+        known.is_replay = _replays(result)
+        answer = respond.answer(endpoint, call, result)
+    except MerchantUnavailable as closed:
+        answer = _while_closed(endpoint, face, known, closed)
     except Exception as failure:  # noqa: BLE001 - the one place where errors become answers
-        return _refuse(endpoint, face, known, problems.as_app_error(failure))
+        answer = _refuse(endpoint, face, known, problems.as_app_error(failure))
+    if known.place and (known.is_replay or answer.status_code >= 400):
+        quotas().give_back(known.place)
+    return answer
 
 
 def require_somebody() -> None:
@@ -74,7 +81,7 @@ def require_somebody() -> None:
 
 
 def _admit(endpoint: Endpoint, face: Face, known: Known) -> tuple[Call, Input]:
-    credential = _credential(endpoint)
+    known.credential = credential = _credential(endpoint)
     if credential:
         _identify(endpoint, credential, known)
     g.principal = known.principal
@@ -87,13 +94,13 @@ def _admit(endpoint: Endpoint, face: Face, known: Known) -> tuple[Call, Input]:
     merchant_id = _merchant(endpoint, known.principal, values)
     if endpoint.signed and not endpoint.signed.is_first:
         _prove(endpoint.signed)
-    if endpoint.gate and known.policy:
-        pass_gate(known.policy, endpoint.gate, merchant_id, _throttles())
-    sent_key = _sent_key(endpoint, values) if endpoint.idempotent else None
+    if endpoint.gate and merchant_id:
+        known.place = _pass_gate(endpoint, known, merchant_id)
+    sent_key = keys.sent_key(endpoint, values)
     form = inputs.checked(endpoint.input, values)
     for throttle in endpoint.throttles:
         _throttles().take(throttle, form)
-    key = _keyed(endpoint, known.principal, sent_key, form) if sent_key else None
+    key = keys.keyed(endpoint, known.principal, sent_key, form) if sent_key else None
     return Call(known.principal, merchant_id, face, key), form
 
 
@@ -145,6 +152,9 @@ def _identify(endpoint: Endpoint, credential: Credential, known: Known) -> None:
             throttles.spend(WRONG_KEYS, "wrong keys", request.remote_addr or "unknown")
         if endpoint.roles is not None:
             raise
+    except MerchantUnavailable:
+        if endpoint.roles is not None:
+            raise  # a public page stays open to somebody whose shop cannot be asked
 
 
 def _needs_csrf(
@@ -207,20 +217,31 @@ def _named(principal: Principal, named: Any) -> str:
     return tenancy.require_merchant_id(named) if named else ""
 
 
-def _sent_key(endpoint: Endpoint, values: dict[str, Any]) -> str | None:
-    key = request.headers.get("Idempotency-Key") or values.get("idempotencyKey")
-    if key is None and endpoint.key_optional:
+def _pass_gate(endpoint: Endpoint, known: Known, merchant_id: str) -> Place | None:
+    """What PolicyBlocked and QuotaExceeded are raised for does not begin.
+
+    A limit that is used up does not keep anybody from hearing again what was answered before.
+    """
+    if endpoint.gate is None:
         return None
-    if not isinstance(key, str) or not key.strip():
-        raise Invalid("Idempotency-Key is required", code="IDEMPOTENCY_KEY_REQUIRED")
-    if len(key) > KEY_LENGTH or not key.isprintable():
-        raise Invalid(f"Idempotency-Key must be printable and at most {KEY_LENGTH} characters")
-    return key.strip()
+    policy = known.policy or _policy_of(merchant_id)
+    try:
+        return pass_gate(policy, endpoint.gate, merchant_id)
+    except QuotaExceeded:
+        if not keys.was_answered(endpoint, known.principal, merchant_id, known.values or {}):
+            raise
+        return None
 
 
-def _keyed(endpoint: Endpoint, principal: Principal, key: str, form: Input) -> KeyedRequest:
-    about = getattr(form, "user_id", None)
-    return KeyedRequest(principal.actor, endpoint.full_name, key, request_hash(form), about)
+def _policy_of(merchant_id: str) -> TenantPolicy:
+    """Of the merchant that an operator names: no credential of theirs brought its policy."""
+    with transaction(merchant_id) as session:
+        return tenancy.policy_of(session, merchant_id)
+
+
+def _replays(result: Any) -> bool:
+    view = result.view if isinstance(result, Reply) else result
+    return isinstance(view, View) and view.replayed
 
 
 def _throttles() -> Throttles:
@@ -228,12 +249,44 @@ def _throttles() -> Throttles:
     return throttles
 
 
+# --- a merchant that is closed for a moment -------------------------------------------------
+
+
+def _while_closed(
+    endpoint: Endpoint, face: Face, known: Known, closed: MerchantUnavailable
+) -> Response:
+    """Most acts are to be sent again. Some are kept until the merchant is there; see `Endpoint`.
+
+    Who sends one is known by a token whose signature was checked: whether they still are who it
+    says is asked when the act is done.
+    """
+    claims = known.credential.claims if known.credential else None
+    if endpoint.kept is None or claims is None or known.credential is None:
+        return _refuse(endpoint, face, known, closed)
+    try:
+        sender = Principal(claims.role, claims.subject, claims.merchant_id)
+        if known.credential.by_cookie:
+            require_csrf()
+        _require_role(endpoint, sender)
+        values = _values(endpoint, known)
+        call = Call(sender, _merchant(endpoint, sender, values), face)
+        view = endpoint.kept(call, inputs.checked(endpoint.input, values), claims)
+        if face is Face.PAGE:
+            flash(gettext("This is noted, and done as soon as the shop is open again."), "info")
+        return respond.answer(endpoint, call, Reply(view, 202))
+    except Exception as failure:  # noqa: BLE001 - as in `run`
+        return _refuse(endpoint, face, known, problems.as_app_error(failure))
+
+
 # --- refusals -----------------------------------------------------------------------------
 
 
+_NO_FORM = (Unauthenticated, TooLarge, MerchantUnavailable)  # the form's page could not be shown
+
+
 def _refuse(endpoint: Endpoint, face: Face, known: Known, error: AppError) -> Response:
-    _audit(endpoint, known, error)
-    if face is Face.PAGE and endpoint.again and not isinstance(error, Unauthenticated | TooLarge):
+    audited.tell(endpoint, known.principal, known.principal.merchant_id or "", error)
+    if face is Face.PAGE and endpoint.again and not isinstance(error, _NO_FORM):
         try:
             return _form_again(endpoint, known, error)
         except Exception as failure:  # noqa: BLE001 - what went wrong first is what is told
@@ -261,29 +314,3 @@ def _form_again(endpoint: Endpoint, known: Known, error: AppError) -> Response:
     result = _handle(shown, call, inputs.checked(shown.input, values))
     view = result.view if isinstance(result, Reply) else result
     return respond.form_again(shown, call, view, FormState.refused(values, error), error)
-
-
-def _audit(endpoint: Endpoint, known: Known, error: AppError) -> None:
-    merchant_id = known.principal.merchant_id
-    row = _audit_row(endpoint, error)
-    if merchant_id is None or row is None:
-        return
-    action, status, details = row
-    try:
-        audit.record_alone(merchant_id, action, known.principal, details, status)
-    except Exception as failure:  # noqa: BLE001 - the answer must not depend on the audit
-        log.error("audit row lost", action=action, error=repr(failure))
-
-
-def _audit_row(
-    endpoint: Endpoint, error: AppError
-) -> tuple[str, AuditStatus, dict[str, Any]] | None:
-    if isinstance(error, PolicyBlocked | QuotaExceeded):
-        held_back = {"reason": error.message, "policyCode": error.reason}
-        return (endpoint.action, AuditStatus.BLOCKED, held_back) if endpoint.action else None
-    action = endpoint.action or "ACCESS"
-    if respond.denied(error):
-        return action, AuditStatus.DENIED, {"error": error.message, "route": endpoint.full_name}
-    if endpoint.action and not isinstance(error, TooManyRequests):
-        return action, AuditStatus.FAILED, {"error": error.message}
-    return None

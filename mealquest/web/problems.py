@@ -11,7 +11,7 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 
 from mealquest.core import errors
 from mealquest.core.errors import AppError
-from mealquest.core.telemetry import request_id
+from mealquest.core.telemetry import database_refusals, request_id
 
 STATUS_OF: dict[type[AppError], int] = {
     errors.Invalid: 400,
@@ -50,6 +50,8 @@ def as_app_error(failure: Exception) -> AppError:
     if isinstance(failure, HTTPException):
         return _from_http(failure)
     if isinstance(failure, OperationalError | PoolTimeout):
+        reason = "pool" if isinstance(failure, PoolTimeout) else "away"
+        database_refusals.labels(reason).inc()
         log.warning("database not available", error=_first_line(failure))
         return errors.Unavailable("the database is busy or away, try again", code="DATABASE_AWAY")
     log.error("request failed", exc_info=failure)

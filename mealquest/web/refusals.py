@@ -9,6 +9,7 @@ from typing import Any
 from flask_babel import lazy_gettext
 
 from mealquest.web.recovery_refusals import NOTHING, RECOVERY
+from mealquest.web.store_refusals import STORES
 
 MESSAGES: dict[str, Any] = {
     # signing in
@@ -52,6 +53,11 @@ MESSAGES: dict[str, Any] = {
     "user scope denied": lazy_gettext("This belongs to another customer."),
     "onboard secret invalid": lazy_gettext("The onboarding secret is not right."),
     "demo data is refused in prod": lazy_gettext("Demo data has no place in production."),
+    "tenant policy patch is empty": lazy_gettext("Say what is to change."),
+    "the merchant's database is not available at the moment, try again": lazy_gettext(
+        "The shop is closed for a moment, because it is being moved or its database is away."
+        " Try again in a few seconds."
+    ),
     "merchant is read-only during migration": lazy_gettext(
         "The shop is being moved, and nothing can be changed until that is done."
     ),
@@ -289,4 +295,5 @@ MESSAGES: dict[str, Any] = {
     "Invalid JSON body": NOTHING,
     "the body is incomplete": NOTHING,
     **RECOVERY,
+    **STORES,
 }

@@ -17,6 +17,7 @@ from flask import (
 from mealquest.core.errors import (
     AppError,
     Forbidden,
+    MerchantUnavailable,
     MethodNotAllowed,
     TooManyRequests,
     Unauthenticated,
@@ -29,6 +30,7 @@ from mealquest.web.frame import Call, Endpoint, Face, Reply
 from mealquest.web.wording import error_words, page_words
 
 NEXT = "X-Next-Cursor"  # of a list that is a bare array
+COME_BACK_S = "2"  # for a merchant whose database is closed or away
 SIGN_IN = "MQ-Sign-In"  # names the page to go to when a part of a page is asked for in vain
 
 
@@ -180,6 +182,8 @@ def _here() -> str:
 def _with_error_headers(response: Response, error: AppError) -> Response:
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, MerchantUnavailable):
+        response.headers["Retry-After"] = COME_BACK_S
     if isinstance(error, UpgradeRequired):
         response.headers["Upgrade"] = "websocket"
         response.headers["Sec-WebSocket-Version"] = "13"

@@ -12,6 +12,8 @@ from flask_babel import gettext, lazy_gettext, ngettext
 from mealquest.core.errors import AppError, TooManyRequests
 from mealquest.web.refusals import MESSAGES
 
+OWN_LIMIT = "TENANT_RATE_LIMITED"  # what a merchant has set itself
+
 # A field's name and one of these make a message; on a page the words stand beside the field.
 FIELD_MESSAGES: dict[str, Any] = {
     "is required": lazy_gettext("This is needed."),
@@ -62,6 +64,14 @@ PATTERNS: tuple[tuple[re.Pattern[str], Any], ...] = (
         lazy_gettext("You have given as many vouchers today as one person may."),
     ),
     (
+        re.compile(r"store not found: .*"),
+        lazy_gettext("There is no store with this id or name."),
+    ),
+    (
+        re.compile(r"stores must name at most \d+ stores"),
+        lazy_gettext("These are more stores than an alliance can have."),
+    ),
+    (
         re.compile(r"at most \d+ top-up rules"),
         lazy_gettext("There are as many rules as there can be. Remove one first."),
     ),
@@ -75,11 +85,44 @@ PATTERNS: tuple[tuple[re.Pattern[str], Any], ...] = (
     ),
     (
         re.compile(r"\w+ quota exceeded for merchant .+"),
-        lazy_gettext("The shop has used up what it may do per minute. Try again in a minute."),
+        lazy_gettext("The shop has done this as often as its own limit allows for now."),
+    ),
+    (
+        re.compile(r"unsupported limit operation: .*"),
+        lazy_gettext("Nothing of this name can be limited."),
+    ),
+    (
+        re.compile(r"\w+ limit must be number or object"),
+        lazy_gettext("Enter a whole number."),
     ),
     (
         re.compile(r"unknown task type \w+"),
         lazy_gettext("This kind of task is not known here."),
+    ),
+    (
+        re.compile(r"the merchant cannot move: .+", re.DOTALL),
+        lazy_gettext(
+            "Not everything is ready for the move. Look at what is not met, and do what stands"
+            " beside it."
+        ),
+    ),
+    (
+        re.compile(r"migration is not ready: .+", re.DOTALL),
+        lazy_gettext(
+            "The move is not ready for this yet. Look at its state, and try again in a moment."
+        ),
+    ),
+    (
+        re.compile(r"migration snapshot verify failed: .+"),
+        lazy_gettext("The two sides differ, so the move was given up. The shop stays where it is."),
+    ),
+    (
+        re.compile(r"rollback is not possible: .+"),
+        lazy_gettext("There is no way back: the old copy is gone, or did not get every change."),
+    ),
+    (
+        re.compile(r"unsupported migration step: .*"),
+        lazy_gettext("Choose one of the steps."),
     ),
     (
         re.compile(r"Idempotency-Key must be printable and at most \d+ characters"),
@@ -101,7 +144,9 @@ def page_words(message: str) -> str:
 def error_words(error: AppError) -> str:
     """What a page says about an error; of a throttle also how long to wait."""
     if isinstance(error, TooManyRequests):
-        return _wait(error.retry_after)
+        is_own = error.reason == OWN_LIMIT
+        wait = _wait(error.retry_after)
+        return f"{page_words(error.message)} {wait}" if is_own else wait
     return page_words(error.message)
 
 

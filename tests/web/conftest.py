@@ -7,7 +7,7 @@ from flask import Flask
 from mealquest.application import create_app
 from mealquest.core.principal import Role
 from mealquest.core.settings import Profile, Settings
-from tests.conftest import JWT_SECRET, _number
+from tests.conftest import JWT_SECRET, _nth, _number
 from tests.factories.http import Client, bearer, client_of
 from tests.web.shops import Shop, open_shop
 
@@ -57,7 +57,7 @@ def owner(shop: Shop) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def redis_url(servers, worker_id) -> str:
     """The Redis of this worker, as `app` has it."""
-    return f"{servers[1].rsplit('/', 1)[0]}/{_number(worker_id)}"
+    return _nth(servers[1], _number(worker_id))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from rq.job import JobStatus
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from mealquest.alliance import service as alliances
+from mealquest.alliance.forms import ConfigForm
 from mealquest.application import FEATURES
 from mealquest.audit.models import AuditRow
 from mealquest.campaigns import service as campaigns
@@ -45,8 +47,10 @@ from mealquest.tenancy import service as tenancy
 from mealquest.wallet import service as wallet
 from mealquest.wallet.forms import TopUpRuleForm
 from mealquest.web.frame import Endpoint, Face
+from tests.alliance.settlement_days import leave, pay, share, top_up
 from tests.factories.customers import make_customer
 from tests.factories.http import Client, applicant_token, bearer
+from tests.factories.merchants import make_merchant
 from tests.factories.recovery import make_case, make_task
 from tests.factories.refunds import make_receivable
 from tests.factories.requests import keyed
@@ -140,6 +144,17 @@ def _refund(shop: Shop) -> dict[str, Any]:
 def _owed(shop: Shop) -> dict[str, str]:
     """What a customer owes; a small refund of a payment that earned too much."""
     return {"receivable_id": make_receivable(shop.merchant_id, shop.customer)}
+
+
+def _debt(shop: Shop) -> dict[str, str]:
+    """A store whose wallet paid for something here, and owes it; nothing is shared any more."""
+    holder = make_merchant()
+    make_customer(holder, customer_id=shop.customer)
+    share(holder, shop.merchant_id)
+    top_up(holder, shop.customer, Decimal(50))
+    pay(shop.merchant_id, shop.customer, Decimal(20))
+    leave(shop.merchant_id)
+    return {"store_id": holder}
 
 
 def _order(shop: Shop) -> dict[str, Any]:
@@ -323,6 +338,23 @@ def _event(shop: Shop) -> dict[str, Any]:
     return {"userId": shop.customer, "event": "PAYMENT_SUCCESS", "context": context}
 
 
+def _ally(shop: Shop, *, invites: bool = False) -> dict[str, str]:
+    """Another store; `invites`: it lists the shop, whose owner has not answered."""
+    partner_id = make_merchant()
+    if invites:
+        listing = ConfigForm(stores=[partner_id, shop.merchant_id], wallet_shared=True)
+        by = Principal(Role.OWNER, "staff_owner", partner_id)
+        alliances.set_config(partner_id, listing, by)
+    return {"partner_id": partner_id}
+
+
+def _left(shop: Shop) -> Sample:
+    partner = _ally(shop)
+    listing = ConfigForm(stores=[shop.merchant_id, partner["partner_id"]])
+    alliances.set_config(shop.merchant_id, listing, _owner_of(shop))
+    return Sample({"partnerId": partner["partner_id"]})
+
+
 CONTRACT = {
     "companyName": "Noodle Ltd.",
     "licenseNo": "91310000MA1K00001X",
@@ -415,6 +447,20 @@ def _operator_key(_: Shop) -> Sample:
 
 
 SAMPLES: dict[str, Callable[[Shop], Sample]] = {
+    "alliance.accept": lambda shop: Sample(path=_ally(shop, invites=True)),
+    "alliance.acts": lambda _: Sample({"limit": "5", "act": "INVITE"}),
+    "alliance.acts_csv": nothing,
+    "alliance.alliance": nothing,
+    "alliance.decline": lambda shop: Sample(path=_ally(shop, invites=True)),
+    "alliance.invite": lambda shop: Sample({"store": _ally(shop)["partner_id"]}),
+    "alliance.leave": _left,
+    "alliance.links": nothing,
+    "alliance.links_csv": nothing,
+    "alliance.save_alliance": lambda _: Sample({"clusterId": "A group", "tierShared": True}),
+    "alliance.set_alliance": lambda _: Sample({"clusterId": "A group", "walletShared": True}),
+    "alliance.stores": nothing,
+    "alliance_customers.customers": lambda shop: Sample({"userId": shop.customer}),
+    "alliance_customers.sync_user": lambda shop: Sample({"userId": shop.customer}),
     "board.delete_job": _failed_job,
     "board.queues": nothing,
     "board.requeue": _failed_job,
@@ -447,6 +493,11 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "campaign_stops.start_fire_sale": lambda _: Sample({"ttlMinutes": 10}, key="k-sale"),
     "charges.charge": lambda _: Sample(path={"invoice_id": "in_none"}, key="k", refused=404),
     "customer_codes.own_code": nothing,
+    "debts.debts": lambda shop: Sample({"limit": "5", "partnerId": _debt(shop)["store_id"]}),
+    "debts.debts_csv": nothing,
+    "debts.set_limit": lambda shop: Sample({"limit": 500}, _debt(shop)),
+    "debts.settle": lambda shop: Sample({"kind": "PAID", "amount": 5}, _debt(shop), "k-debt"),
+    "debts.with_partner": lambda shop: Sample(path=_debt(shop)),
     "customer_codes.resolve": lambda shop: Sample(_customer_code(shop)),
     "holdings.vouchers": _some,
     "holdings.vouchers_csv": _some,
@@ -634,16 +685,37 @@ SAMPLES: dict[str, Callable[[Shop], Sample]] = {
     "suppressions.remove": _suppression,
     "suppressions.remove_by_page": _suppression,
     "suppressions.suppressions_list": lambda _: Sample({"limit": "5"}),
+    "tenant_policy.change": lambda _: Sample({"limits": {"WALLET_TOP_UP": 30}}),
+    "tenant_policy.policy": nothing,
+    "tenant_policy.remove_limit": lambda _: Sample(path={"operation": "WALLET_TOP_UP"}),
+    "tenant_policy.set_limit": lambda _: Sample(
+        {"operation": "WALLET_TOP_UP", "limit": "30", "every": "1", "unit": "minute"}
+    ),
+    "tenant_policy.set_realtime": lambda _: Sample({"enabled": "true"}),
+    "tenant_policy.set_writing": lambda _: Sample({"enabled": "true"}),
     "tenancy.catalog": nothing,
     "tenancy.change_settings": lambda _: Sample(SETTINGS),
     "tenancy.exists": lambda shop: Sample({"merchantId": shop.merchant_id}),
     "tenancy.save_settings": lambda _: Sample(SETTINGS),
+    "migration.abandon": lambda _: Sample(refused=409),
+    "migration.cutover": lambda _: Sample({"note": "a note"}, refused=400),
+    "migration.preflight": nothing,
+    "migration.prepare": lambda _: Sample(refused=400),
+    "migration.rollback": lambda _: Sample(refused=400),
+    "migration.status": nothing,
+    "migration.step": lambda _: Sample({"step": "DISABLE_WS", "note": "a note"}),
+    "migration.verify": lambda _: Sample(refused=409),
+    "migration.waive_rollback": lambda _: Sample(refused=409),
     "tenancy.settings": nothing,
     "top_ups.top_ups": _some,
     "top_ups.top_ups_csv": _some,
     "wallet.add_top_up_rule": lambda _: Sample({"fromAmount": 50, "bonus": 5, "validDays": 9}),
     "wallet.customer": lambda shop: Sample(path={"user_id": shop.customer}),
     "wallet.grant_voucher": lambda shop: Sample(VOUCHER, {"user_id": shop.customer}, "k-gift"),
+    "moving_in.move": lambda shop: Sample(
+        path={"user_id": shop.customer}, key="k-move", refused=409
+    ),
+    "moving_in.move_all": lambda _: Sample(refused=409),
     "wallet.remove_top_up_rule": lambda shop: Sample(path=_rule(shop)),
     "wallet.top_up": lambda shop: Sample(_top_up(shop), {"user_id": shop.customer}, "k-top-up"),
     "tasks.clear": nothing,

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
-from mealquest.core import db
+from mealquest.core import entering
 from mealquest.core.db import transaction
 from mealquest.core.principal import Role
 from mealquest.payments.models import Payment
@@ -175,7 +175,7 @@ def test_a_request_that_is_still_running_is_told_apart(
     app, client, shop, owner, monkeypatch
 ) -> None:
     """Its row is held by a transaction that does not end in time."""
-    monkeypatch.setattr(db, "LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(entering, "LOCK_TIMEOUT", "50ms")
     before = wallet.customer_detail(shop.merchant_id, shop.customer).wallet
     paid_in = {"userId": shop.customer, "amount": 20, "method": "CASH"}
     keyed = owner | {"Idempotency-Key": "stuck"}

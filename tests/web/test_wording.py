@@ -25,6 +25,7 @@ KINDS = {
 # others, and the model's.
 BEHIND_THE_PAGES = (
     "mealquest/core/crypto.py",
+    "mealquest/core/places.py",
     "mealquest/identity/gateway.py",
     "mealquest/payments/gateway.py",
     "mealquest/realtime/errors.py",
@@ -35,6 +36,7 @@ BEHIND_THE_PAGES = (
     "mealquest/recovery/worker_views.py",
     "mealquest/sandbox/model.py",
     "mealquest/strategy/agent/",
+    "mealquest/tenancy/moves/domain.py",
 )
 
 

@@ -1,0 +1,13 @@
+"""What migration takes in."""
+
+from mealquest.core.wire import Input, Line, Str
+
+
+class NoteForm(Input):
+    note: Line = ""
+
+
+class StepForm(NoteForm):
+    """One of the contract's steps, in any case of letters."""
+
+    step: Str = ""

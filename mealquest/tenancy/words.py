@@ -1,0 +1,57 @@
+"""What the operations of a tenant policy are called on a page: what somebody does, in words."""
+
+from typing import Any
+
+from flask_babel import lazy_gettext
+
+from mealquest.tenancy.domain import Operation
+
+OPERATIONS: dict[Operation, Any] = {
+    Operation.PAYMENT_VERIFY: lazy_gettext("Taking a payment"),
+    Operation.PAYMENT_REFUND: lazy_gettext("Refunding a payment"),
+    Operation.PAYMENT_CANCEL: lazy_gettext("Giving up a payment that waits"),
+    Operation.RECEIVABLE_SETTLE: lazy_gettext("Settling what a customer owes"),
+    Operation.WALLET_TOP_UP: lazy_gettext("Topping up a wallet"),
+    Operation.TOP_UP_RULE_SET: lazy_gettext("Changing the top-up rules"),
+    Operation.VOUCHER_GRANT: lazy_gettext("Giving a voucher by hand"),
+    Operation.WALLET_MOVE: lazy_gettext("Moving balances into the shared wallet"),
+    Operation.CUSTOMER_CREATE: lazy_gettext("Adding a customer"),
+    Operation.CUSTOMER_PROFILE_SET: lazy_gettext("Changing a customer's birthday"),
+    Operation.CUSTOMER_SIGN_IN: lazy_gettext("Customers signing in"),
+    Operation.MERCHANT_SETTINGS_SET: lazy_gettext("Changing the shop's settings"),
+    Operation.STAFF_INVITE: lazy_gettext("Inviting staff"),
+    Operation.STAFF_ROLE_SET: lazy_gettext("Changing what staff may do"),
+    Operation.STAFF_REMOVE: lazy_gettext("Removing staff"),
+    Operation.INVOICE_ISSUE: lazy_gettext("Writing an invoice"),
+    Operation.INVOICE_MAIL: lazy_gettext("Sending an invoice by mail"),
+    Operation.PROPOSAL_CONFIRM: lazy_gettext("Deciding about a proposal"),
+    Operation.CAMPAIGN_REPLAY: lazy_gettext("Replaying a campaign"),
+    Operation.KILL_SWITCH_SET: lazy_gettext("Turning the kill switch"),
+    Operation.TCA_TRIGGER: lazy_gettext("Reporting an event to the campaigns"),
+    Operation.PRIVACY_EXPORT: lazy_gettext("Exporting a customer's data"),
+    Operation.PRIVACY_DELETE: lazy_gettext("Deleting a customer's data"),
+    Operation.PRIVACY_CANCEL: lazy_gettext("Customers closing their account"),
+    Operation.STRATEGY_CHAT_WRITE: lazy_gettext("Writing to the strategist"),
+    Operation.STRATEGY_PROPOSAL_CREATE: lazy_gettext("Asking for a strategy"),
+    Operation.CAMPAIGN_STATUS_SET: lazy_gettext("Starting and pausing campaigns"),
+    Operation.FIRE_SALE_CREATE: lazy_gettext("Beginning a fire sale"),
+    Operation.SUPPLIER_VERIFY: lazy_gettext("Checking a partner's order"),
+    Operation.SUPPLIER_ORDER_SET: lazy_gettext("Entering partners' orders"),
+    Operation.SUPPLIER_PARTNER_SET: lazy_gettext("Changing partners and their keys"),
+    Operation.ALLIANCE_CONFIG_SET: lazy_gettext("Changing the alliance"),
+    Operation.ALLIANCE_SYNC_USER: lazy_gettext("Copying a customer to the alliance"),
+    Operation.ALLIANCE_SETTLE: lazy_gettext("Settling with another store"),
+    Operation.ALLIANCE_LIMIT_SET: lazy_gettext("Limiting what a partner may owe"),
+    Operation.CONTRACT_APPLY: lazy_gettext("Applying for a contract"),
+    Operation.RECOVERY_TASK_SET: lazy_gettext("Changing recovery's tasks"),
+    Operation.STRIPE_CONNECT: lazy_gettext("Connecting Stripe"),
+    Operation.STRIPE_DISCONNECT: lazy_gettext("Disconnecting Stripe"),
+    Operation.RECOVERY_CHARGE: lazy_gettext("Charging an unpaid invoice"),
+    Operation.RECOVERY_REMINDERS_STOP: lazy_gettext("Stopping reminders"),
+    Operation.RECOVERY_REMINDER_SEND: lazy_gettext("Sending a reminder at once"),
+    Operation.RECOVERY_SEQUENCE_SET: lazy_gettext("Changing when and what is reminded"),
+    Operation.RECOVERY_SUPPRESSION_SET: lazy_gettext("Changing who gets no reminders"),
+    Operation.AUDIT_QUERY: lazy_gettext("Looking into the audit"),
+    Operation.WS_CONNECT: lazy_gettext("Opening a live connection"),
+    Operation.WS_STATUS_QUERY: lazy_gettext("Asking who is connected live"),
+}
