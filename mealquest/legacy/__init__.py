@@ -1,0 +1,1 @@
+"""The old MealQuest server: its state document, brought into the tables once."""
