@@ -2,57 +2,41 @@
 
 Under `python app.py` the port is a socket that comes open from there, and so is the directory of
 the metrics; alone, gunicorn has its own of both and uses the engines that run.
+
+SIGHUP gives every worker a successor of the same code and settings. SIGUSR2 is a deployment: a
+second server of the code and settings that are there now takes over (`mealquest/serving.py`).
 """
 
 import gc
 import os
-import shutil
-import signal
-import sys
-import threading
-from contextlib import ExitStack
 from pathlib import Path
 
 gc.disable()  # what is imported here stays, and the workers share it untouched
 
-from mealquest.core.settings import ConfigurationError, load  # noqa: E402
+from mealquest.serving import web  # noqa: E402
 
-try:
-    _settings = load()
-except ConfigurationError as wrong:
-    sys.exit(str(wrong))
+server = web()
 
-_METRICS = "PROMETHEUS_MULTIPROC_DIR"
-_own_metrics = None
-if _METRICS not in os.environ:
-    _own_metrics = _settings.data_dir.absolute() / f"metrics-{_settings.port}"
-    shutil.rmtree(_own_metrics, ignore_errors=True)  # counters of a run that was killed
-    _own_metrics.mkdir(parents=True)
-    os.environ[_METRICS] = str(_own_metrics)
-
-# From here on, for the metrics look at the environment when they are imported. What is imported
-# here once is shared by all workers.
-from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
-
-from mealquest import launch  # noqa: E402
-from mealquest.core.telemetry import configure_logging  # noqa: E402
+# From here on, for the metrics look at the environment when they are imported.
+from mealquest import launch  # noqa: E402, F401 - imported once, shared by all workers
 
 gc.freeze()
 gc.enable()
 
-_host = f"[{_settings.bind_host}]" if ":" in _settings.bind_host else _settings.bind_host
-_listening = os.environ.get("MQ_LISTEN_FD")
-_engines = ExitStack()
+_memory = Path("/dev/shm")  # noqa: S108 - what the kernel keeps in memory
 
-bind = f"fd://{_listening}" if _listening else f"{_host}:{_settings.port}"
-workers = _settings.web_workers
+bind = server.bind
+workers = server.settings.web_workers
 worker_class = "gthread"
-threads = _settings.web_threads
+threads = server.settings.web_threads
 worker_connections = max(1000, 2 * threads)
-timeout = 60
-graceful_timeout = 5
+timeout = 60  # of a process that hangs; a request may take longer
+graceful_timeout = server.stop_s
 keepalive = 15
-max_requests = 0
+max_requests = 0  # a worker that ends takes its live sockets along, and none grows
+preload_app = False  # engines and threads belong to one process; modules are shared all the same
+worker_tmp_dir = str(_memory) if os.access(_memory, os.W_OK) else None  # a slow disk is no sign
+forwarded_allow_ips = ""  # MQ_TRUSTED_PROXIES alone says how many proxies are believed
 accesslog = None  # the application logs each request once, without personal data
 loglevel = "warning"
 logconfig_dict = {  # its own few lines go the way of all others, as JSON
@@ -61,41 +45,8 @@ logconfig_dict = {  # its own few lines go the way of all others, as JSON
 }
 control_socket_disable = True
 
-
-def on_starting(server):
-    """One clear sentence instead of workers that die one after the other."""
-    configure_logging(_settings.log_level)
-    try:
-        _engines.enter_context(launch.engines(_settings, start=False))
-    except launch.CANNOT_START as failure:
-        on_exit(server)
-        sys.exit(launch.explain(failure))
-
-
-def on_exit(server):
-    _engines.close()
-    if _own_metrics:
-        shutil.rmtree(_own_metrics, ignore_errors=True)
-
-
-def post_worker_init(worker):
-    """An open socket would hold a stopping worker up: its client is told to come back."""
-    stop = signal.getsignal(signal.SIGTERM)
-
-    def stop_sockets_first(number, frame):
-        _close_sockets(worker)
-        stop(number, frame)
-
-    signal.signal(signal.SIGTERM, stop_sockets_first)
-
-
-def worker_int(worker):
-    _close_sockets(worker)
-
-
-def _close_sockets(worker):
-    threading.Thread(target=worker.wsgi.extensions["hub"].close_all, daemon=True).start()
-
-
-def child_exit(server, worker):
-    mark_process_dead(worker.pid, path=str(Path(os.environ[_METRICS])))
+on_starting = server.on_starting
+on_exit = server.on_exit
+post_worker_init = server.post_worker_init
+worker_int = server.worker_int
+child_exit = server.child_exit

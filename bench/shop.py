@@ -56,12 +56,12 @@ class Shop:
 
     def requests(self) -> Iterator[bytes]:
         """Verifies of a small order, one customer after the other, each under a key of its own."""
-        host, token = urlsplit(self.endpoints["http"]).netloc, _token()
+        host, bearer = urlsplit(self.endpoints["http"]).netloc, token()
         for number in self._numbers:
-            body = json.dumps(_order(number % CUSTOMERS + 1))
+            body = json.dumps(order(number % CUSTOMERS + 1))
             yield (
                 f"POST /api/payment/verify HTTP/1.1\r\nHost: {host}\r\n"
-                f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+                f"Authorization: Bearer {bearer}\r\nContent-Type: application/json\r\n"
                 f"Idempotency-Key: bench-{number}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
             ).encode()
 
@@ -99,9 +99,9 @@ class Shop:
         return seen
 
     def _verify(self, key: str) -> None:
-        headers = {"Authorization": f"Bearer {_token()}", "Idempotency-Key": key}
+        headers = {"Authorization": f"Bearer {token()}", "Idempotency-Key": key}
         answer = self.app.test_client().post(
-            "/api/payment/verify", json=_order(CUSTOMERS), headers=headers
+            "/api/payment/verify", json=order(CUSTOMERS), headers=headers
         )
         if answer.status_code != 200:
             raise RuntimeError(answer.text)
@@ -255,11 +255,11 @@ def _cpu(process: psutil.Process) -> float:
     return sum(map(_cpu, children), times.user + times.system + ended)
 
 
-def _order(customer: int) -> dict[str, Any]:
+def order(customer: int) -> dict[str, Any]:
     return {"userId": f"{PREFIX}{customer}", "orderAmount": AMOUNT}
 
 
-def _token() -> str:
+def token() -> str:
     now = datetime.now(UTC)
     claims = {
         "role": "CLERK",

@@ -163,11 +163,13 @@ class Product(Running):
     def figures(self) -> Counter[str]:
         return figures(self.url)
 
-    def token(self, role: str = "CLERK", subject: str = "staff_clerk") -> str:
+    def token(
+        self, role: str = "CLERK", subject: str = "staff_clerk", merchant_id: str = MERCHANT
+    ) -> str:
         now = datetime.now(UTC)
         claims = {
             "role": role,
-            "merchantId": MERCHANT,
+            "merchantId": merchant_id,
             "operatorId": subject,
             "iat": now,
             "exp": now + timedelta(hours=1),
