@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from flask import current_app
 
-from mealquest.core import idempotency, messages, outbox
+from mealquest.core import directory, idempotency, messages, outbox, waiting
+from mealquest.core.everywhere import in_turns
 from mealquest.identity import service as identity
 from mealquest.privacy import service as privacy
 from mealquest.realtime import service as realtime
@@ -22,18 +23,31 @@ def purge() -> str:
         "sessions": identity.purge_sessions,
         "live events": lambda: realtime.purge_old(days),
         "messages": messages.purge_old,
+        "acts that waited": waiting.purge_settled,
         "exports": privacy.purge_expired,
         "lines of old chats": strategy.purge_chats,
         "names in clear": identity.seal_customers,
-        "keys under an older one": identity.wrap_again,
+    }
+    done = {name: _all(chore) for name, chore in chores.items()} | turn_keys()
+    done["copies in the directory"] = directory.follow_all()
+    return "purged " + ", ".join(f"{count} {name}" for name, count in done.items())
+
+
+def turn_keys() -> dict[str, int]:
+    """Seal under the first key of the ring what lies under an older one and is to stay; how much.
+
+    What does not stay for a day is left to run out: messages that wait, forms of signed-out people.
+    """
+    chores: dict[str, Callable[[], int]] = {
+        "customers' keys under an older one": identity.wrap_again,
+        "phones of staff under an older key": identity.seal_staff_again,
+        "look-up keys under an older one": identity.wrap_lookup_key_again,
+        "contracts under an older key": tenancy.seal_contracts_again,
         "tokens under an older key": tenancy.seal_tokens_again,
     }
-    return "purged " + ", ".join(f"{_all(chore)} {name}" for name, chore in chores.items())
+    return {name: _all(chore) for name, chore in chores.items()}
 
 
 def _all(chore: Callable[[], int]) -> int:
     """Repeat a chore, which does a bounded batch in a transaction of its own, to the end."""
-    total = 0
-    while gone := chore():
-        total += gone
-    return total
+    return in_turns(chore, rounds=10_000_000)

@@ -1,9 +1,9 @@
 """The relay: hands committed events to whoever subscribes to their kind."""
 
-import time
-
+from mealquest.alliance import service as alliances
 from mealquest.campaigns import service as campaigns
-from mealquest.core import outbox
+from mealquest.core import directory, outbox
+from mealquest.core.everywhere import in_turns
 from mealquest.core.outbox import Subscribers
 from mealquest.invoices import service as invoices
 from mealquest.realtime import service as realtime
@@ -21,25 +21,20 @@ def together(*parts: Subscribers) -> Subscribers:
 
 # Event type -> who hears of it. An event without subscribers is simply delivered.
 SUBSCRIBERS: Subscribers = together(
+    directory.SUBSCRIPTIONS,
     realtime.SUBSCRIPTIONS,
     invoices.SUBSCRIPTIONS,
     campaigns.SUBSCRIPTIONS,
+    alliances.SUBSCRIPTIONS,
 )
 
 
 def relay() -> str:
     """Deliver what is due, batch by batch. Safe to run twice: a batch belongs to its claimer."""
-    handled = 0
-    for _ in range(ROUNDS):
-        batch = outbox.deliver_due(SUBSCRIBERS)
-        handled += batch
-        if not batch:
-            break
+    handled = in_turns(lambda: outbox.deliver_due(SUBSCRIBERS), ROUNDS)
     return f"handled {handled}"
 
 
 def relay_a_little() -> None:
     """A second's share, by the tick itself: events flow on while no worker can be rung for."""
-    give_up = time.monotonic() + A_LITTLE_S
-    while outbox.deliver_due(SUBSCRIBERS, limit=A_FEW) and time.monotonic() < give_up:
-        pass
+    in_turns(lambda: outbox.deliver_due(SUBSCRIBERS, limit=A_FEW), ROUNDS, A_LITTLE_S)

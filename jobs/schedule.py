@@ -15,13 +15,16 @@ from jobs.messages import deliver_a_little
 from jobs.outbox import relay_a_little
 from mealquest.audit import service as audit
 from mealquest.campaigns import service as campaigns
-from mealquest.core import messages, outbox
+from mealquest.core import messages, outbox, waiting
 from mealquest.core.bells import Bells
 from mealquest.core.db import connect_directly
+from mealquest.core.errors import Unavailable
+from mealquest.core.everywhere import anywhere
 from mealquest.payments import service as payments
 from mealquest.privacy import service as privacy
 from mealquest.recovery import service as recovery
 from mealquest.strategy import service as strategy
+from mealquest.tenancy import service as tenancy
 from mealquest.wallet import service as wallet
 
 TICK_S = 1.0
@@ -50,6 +53,7 @@ def duties(janitor_every_s: float = 600) -> list[Duty]:
         Duty("messages", 1, messages.has_due, here=deliver_a_little),
         Duty("payments", 2, payments.has_due),
         Duty("wallet-expiry", 30, wallet.has_due),
+        Duty("settlement", 600, wallet.settlement_days.has_due),
         Duty("audit", 2, audit.has_due),
         Duty("doctor", 3600, lambda: True),
         Duty("privacy", 5, privacy.has_due),
@@ -59,7 +63,9 @@ def duties(janitor_every_s: float = 600) -> list[Duty]:
         Duty("replays", 2, campaigns.has_due_replays),
         Duty("recovery", 1, recovery.has_due),
         Duty("recovery-janitor", janitor_every_s, lambda: True),
+        Duty("waiting", 1, waiting.has_due),
         Duty("housekeeping", 3600, lambda: True),
+        Duty("moves", 1, tenancy.tend_moves, here=tenancy.drive_moves),
     ]
 
 
@@ -73,7 +79,7 @@ def run(app: Flask) -> None:
         while not stop.is_set():
             try:
                 led = _lead(app.extensions["bells"], stop)
-            except SQLAlchemyError as away:
+            except (SQLAlchemyError, Unavailable) as away:
                 log.warning("tick waits for the database", error=type(away).__name__)
             else:
                 if not led and not stands_by:
@@ -109,7 +115,7 @@ def tick(pending: list[Duty], bells: Bells) -> None:
     for duty in pending:
         if now >= duty.next_at:
             duty.next_at = now + duty.every_s
-            if duty.is_due():
+            if anywhere(duty.is_due):
                 bells.ring(duty.bell)
                 if duty.here and bells.is_away:
                     duty.here()

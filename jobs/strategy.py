@@ -5,6 +5,7 @@ Only here does a process load the agent.
 
 from flask import current_app
 
+from mealquest.core.everywhere import anywhere, everywhere, one_after_another
 from mealquest.strategy import service as strategy
 
 
@@ -13,9 +14,9 @@ def answer() -> str:
 
     Safe to run twice, and rings again while more wait.
     """
-    ended = strategy.end_due_threads()
-    if not strategy.answer_due() and not ended:
+    ended = sum(everywhere(strategy.end_due_threads))
+    if not one_after_another(strategy.answer_due) and not ended:
         return "nobody asks"
-    if strategy.has_due():
+    if anywhere(strategy.has_due):
         current_app.extensions["bells"].ring(strategy.BELL)
     return "answered"

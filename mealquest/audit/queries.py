@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Row, func, literal_column, select, tuple_
 from sqlalchemy.orm import Session
 
 from mealquest.audit.models import AuditRow, AuditStatus
@@ -102,6 +102,34 @@ def _older(moment: datetime, audit_id: str) -> ColumnElement[bool]:
     if not audit_id:
         return AuditRow.occurred_at < moment
     return tuple_(AuditRow.occurred_at, AuditRow.id) < (moment, audit_id)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Acts of one kind that the tenant policy held back, by its code."""
+
+    action: str
+    code: str
+    count: int
+    last_at: datetime
+
+
+def held_back(session: Session, merchant_id: str, since: datetime) -> list[HeldBack]:
+    """What the merchant's policy held back since then; the newest first."""
+    code = AuditRow.details["policyCode"].astext
+    newest = func.max(AuditRow.occurred_at)
+    rows = session.execute(
+        select(AuditRow.action, code, func.count(), newest)
+        .where(
+            AuditRow.merchant_id == merchant_id,
+            AuditRow.status == literal_column(f"'{AuditStatus.BLOCKED.value}'"),
+            AuditRow.occurred_at >= since,
+            code.is_not(None),
+        )
+        .group_by(AuditRow.action, code)
+        .order_by(newest.desc(), AuditRow.action)
+    )
+    return [HeldBack(*row) for row in rows]
 
 
 def done(

@@ -12,6 +12,8 @@ from mealquest.audit.models import AuditChain
 
 # Every transaction below this number has ended: no row can slip in below it any more.
 _FINAL = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
+# Every transaction that wrote anything here so far; rows of another cluster may be above it.
+_GIVEN = _FINAL.replace("pg_snapshot_xmin", "pg_snapshot_xmax")
 
 _CHECK_DUE = (
     "(c.check_wanted_at IS NOT NULL OR c.last_seq > 0"
@@ -43,6 +45,7 @@ _UNSEALED = text(
      ORDER BY a.xact, a.id LIMIT :limit
     """  # noqa: S608 - constants of this module
 )
+_UNSEALED_OF_ALL = text(_UNSEALED.text.replace(_FINAL, _GIVEN))
 _SEAL = text(
     """
     INSERT INTO audit_seals (merchant_id, seq, audit_id, hash)
@@ -107,15 +110,20 @@ def read(session: Session, merchant_id: str) -> AuditChain | None:
     return session.scalars(mine).one_or_none()
 
 
-def unsealed(session: Session, known: AuditChain, limit: int) -> Sequence[Row[Any]]:
-    """The next rows behind the chain's end; `sealed` marks those that have their place already."""
+def unsealed(
+    session: Session, known: AuditChain, limit: int, *, only_final: bool = True
+) -> Sequence[Row[Any]]:
+    """The next rows behind the chain's end; `sealed` marks those that have their place already.
+
+    Not `only_final`: also those that others could still slip in front of, when nobody writes.
+    """
     values = {
         "merchant": known.merchant_id,
         "xact": known.sealed_xact,
         "id": known.sealed_id,
         "limit": limit,
     }
-    return session.execute(_UNSEALED, values).all()
+    return session.execute(_UNSEALED if only_final else _UNSEALED_OF_ALL, values).all()
 
 
 def seal(session: Session, merchant_id: str, seals: Sequence[tuple[int, str, str]]) -> None:

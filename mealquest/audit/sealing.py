@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import structlog
 from prometheus_client import Gauge
+from sqlalchemy.orm import Session
 
 from mealquest.audit import chain, seal_queries
 from mealquest.audit.chain import Fault, Link, Verdict
@@ -15,6 +16,7 @@ from mealquest.audit.models import AuditChain
 from mealquest.audit.replies import ChainView
 from mealquest.core.clock import utc_now
 from mealquest.core.db import after_commit_ring, platform_transaction, transaction
+from mealquest.core.everywhere import everywhere
 
 BELL = "audit"
 BATCH = 500
@@ -36,10 +38,15 @@ def has_due() -> bool:
 
 
 def tend_due(limit: int = MERCHANTS_AT_ONCE) -> int:
-    """Seal what is new and check what is due, merchant by merchant; returns how many of these.
-
-    One that fails does not stop the rest and stays due.
+    """Seal what is new and check what is due, at most so many merchants of each database; returns
+    how many. One that fails does not stop the rest and stays due.
     """
+    tended = sum(everywhere(lambda: _tend_due(limit)))
+    broken_chains.set(sum(everywhere(_broken)))
+    return tended
+
+
+def _tend_due(limit: int) -> int:
     with platform_transaction("the audit of every merchant is sealed by one job") as session:
         due = seal_queries.due(session, limit)
     for merchant_id in due:
@@ -48,7 +55,6 @@ def tend_due(limit: int = MERCHANTS_AT_ONCE) -> int:
             _check_if_due(merchant_id)
         except Exception as failure:  # noqa: BLE001 - it stays due and the next run tries again
             log.warning("audit left unsealed", merchant_id=merchant_id, error=repr(failure)[:300])
-    _count_broken()
     return len(due)
 
 
@@ -98,7 +104,11 @@ def links(merchant_id: str, until: int) -> Iterator[Link]:
 
 
 def merchants() -> list[str]:
-    """Whoever has a chain."""
+    """Whoever has a chain, in every database that answers."""
+    return sorted(one for found in everywhere(_merchants) for one in found)
+
+
+def _merchants() -> list[str]:
     with platform_transaction("operators check every merchant's audit") as session:
         return seal_queries.merchants(session)
 
@@ -137,22 +147,39 @@ def ask_for_check(merchant_id: str) -> ChainView:
     return state(merchant_id)
 
 
+def seal_rest(session: Session, merchant_id: str) -> int:
+    """Chain every row there is, of a merchant who cannot write at the moment.
+
+    For a merchant that leaves its cluster: numbers of transactions mean nothing elsewhere, so no
+    row may wait there for its order to become final. Returns how many were looked at.
+    """
+    total = 0
+    while looked := _seal_some(session, merchant_id, only_final=False):
+        total += looked
+    return total
+
+
 def _seal_batch(merchant_id: str) -> int:
     """How many rows were looked at; 0 when none is left."""
     with transaction(merchant_id) as session:
-        known = seal_queries.lock(session, merchant_id)
-        rows = seal_queries.unsealed(session, known, BATCH)
-        seals: list[tuple[int, str, str]] = []
-        seq, head = known.last_seq, known.last_hash or chain.NOTHING
-        for row in rows:
-            if not row.sealed:
-                seq += 1
-                head = chain.hash_after(head, chain.entry_of(row, seq))
-                seals.append((seq, row.id, head))
-        if seals:
-            seal_queries.seal(session, merchant_id, seals)
-        if rows:
-            _move_end(known, seq, head, rows[-1].xact, rows[-1].id)
+        return _seal_some(session, merchant_id, only_final=True)
+
+
+def _seal_some(session: Session, merchant_id: str, *, only_final: bool) -> int:
+    known = seal_queries.lock(session, merchant_id)
+    rows = seal_queries.unsealed(session, known, BATCH, only_final=only_final)
+    seals: list[tuple[int, str, str]] = []
+    seq, head = known.last_seq, known.last_hash or chain.NOTHING
+    for row in rows:
+        if not row.sealed:
+            seq += 1
+            head = chain.hash_after(head, chain.entry_of(row, seq))
+            seals.append((seq, row.id, head))
+    if seals:
+        seal_queries.seal(session, merchant_id, seals)
+    if rows:
+        _move_end(known, seq, head, rows[-1].xact, rows[-1].id)
+        session.flush()
     if seals:  # the log is a witness outside the database
         log.info("audit sealed", merchant_id=merchant_id, entries=seq, head=head)
     return len(rows)
@@ -183,6 +210,6 @@ def _check_if_due(merchant_id: str) -> None:
         check(merchant_id)
 
 
-def _count_broken() -> None:
+def _broken() -> int:
     with platform_transaction("one figure for all merchants") as session:
-        broken_chains.set(seal_queries.broken(session))
+        return seal_queries.broken(session)

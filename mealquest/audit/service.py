@@ -9,17 +9,17 @@ from sqlalchemy import Row, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from mealquest.audit import queries
+from mealquest.audit import queries, restoring
 from mealquest.audit.checks import CHECKS
 from mealquest.audit.errors import AuditRowNotFound
 from mealquest.audit.forms import AuditForm, moment_or_none
 from mealquest.audit.models import AuditRow, AuditStatus
-from mealquest.audit.queries import Wanted, done
+from mealquest.audit.queries import HeldBack, Wanted, done, held_back
 from mealquest.audit.replies import AuditDetail, AuditEntry, AuditPage, ChainView, PageInfo
 from mealquest.audit.sealing import ask_for_check as ask_for_chain_check
 from mealquest.audit.sealing import check as check_chain
 from mealquest.audit.sealing import export as export_chain
-from mealquest.audit.sealing import has_due, seal, tend_due
+from mealquest.audit.sealing import has_due, seal, seal_rest, tend_due
 from mealquest.audit.sealing import state as chain_state
 from mealquest.core.clock import iso_millis
 from mealquest.core.db import transaction
@@ -37,6 +37,7 @@ __all__ = [
     "AuditRowNotFound",
     "AuditStatus",
     "ChainView",
+    "HeldBack",
     "ask_for_chain_check",
     "chain_state",
     "check_chain",
@@ -45,10 +46,13 @@ __all__ = [
     "every",
     "export_chain",
     "has_due",
+    "held_back",
     "logs",
     "record",
     "record_alone",
+    "restoring",
     "seal",
+    "seal_rest",
     "tend_due",
 ]
 

@@ -269,7 +269,7 @@ def _flat(details: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def _pair(name: str, value: Any, names: dict[str, str]) -> Pair:
-    label = " · ".join(str(DETAILS.get(part, part)) for part in name.split("."))
+    label = " · ".join(str(DETAILS.get(part) or audit_action(part)) for part in name.split("."))
     known = names.get(value) if name in PEOPLE and isinstance(value, str) else None
     return Pair(label, known or _text(name.rpartition(".")[2], value), _url(name, value))
 

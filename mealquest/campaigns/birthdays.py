@@ -67,6 +67,10 @@ def _today(merchant_id: str) -> date:
 
 
 def _look(merchant_id: str, today: date, give_up: float) -> int:
+    """Nothing at a merchant that is frozen: it is caught up with afterwards."""
+    with transaction(merchant_id) as session:
+        if tenancy.freeze_of(session, merchant_id):
+            return 0
     done = 0
     for late in range(LATE_DAYS, -1, -1):
         day = today - timedelta(days=late)

@@ -124,9 +124,14 @@ def _work_out(plan: _Plan, row: CampaignRow, currency: Currency, occasion: Occas
 def _wallet(
     session: Session, merchant_id: str, occasion: Occasion, plan: _Plan
 ) -> LockedWallet | None:
+    """The one the customer uses at this store; what a payment earns goes to the one that paid."""
     if not plan.needs_wallet:
         return None
-    return wallets.lock_wallet(session, merchant_id, occasion.customer_id)
+    paid = occasion.payment_id
+    holder = payments.wallet_keeper(session, merchant_id, paid) if paid else None
+    return wallets.lock_shared(
+        session, merchant_id, occasion.customer_id, holder=holder, introduce=True
+    )
 
 
 def _decide(

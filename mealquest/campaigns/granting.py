@@ -52,7 +52,7 @@ def give(session: Session, wallet: LockedWallet, hit: Hit, now: datetime) -> Giv
     _fragments(session, wallet, hit)
     if hit.payment_id:
         for earned in _earned(hit, given):
-            payments.note_gift(session, wallet.merchant_id, hit.payment_id, earned)
+            payments.note_gift(session, wallet.store_id, hit.payment_id, earned)
     return given
 
 
@@ -94,6 +94,8 @@ def _until(days: int | None, now: datetime) -> datetime | None:
 def _vouchers(
     session: Session, wallet: LockedWallet, hit: Hit, now: datetime, given: Given
 ) -> None:
+    if wallet.is_shared and any(give.voucher for give in hit.gives):
+        wallets.meet_keeper(session, wallet)
     for give in hit.gives:
         if gift := give.voucher:
             given.vouchers[give.path] = wallets.grant_voucher(
@@ -107,6 +109,7 @@ def _vouchers(
                 min_spend_minor=gift.min_spend_minor,
                 discount_rate=gift.discount_rate,
                 expires_at=now + gift.life,
+                only_at=wallet.store_id if wallet.is_shared else None,
             )
 
 
@@ -116,7 +119,7 @@ def _fragments(session: Session, wallet: LockedWallet, hit: Hit) -> None:
         if give.count:
             more[give.fragment] = more.get(give.fragment, 0) + give.count
     if more:
-        identity.add_fragments(session, wallet.merchant_id, wallet.customer_id, more)
+        identity.add_fragments(session, wallet.store_id, wallet.customer_id, more)
 
 
 def _earned(hit: Hit, given: Given) -> list[Earned]:

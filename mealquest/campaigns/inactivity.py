@@ -23,6 +23,7 @@ from mealquest.core.principal import SYSTEM
 from mealquest.identity.service import UserNotFound
 from mealquest.payments import service as payments
 from mealquest.payments.service import Quiet
+from mealquest.tenancy import service as tenancy
 
 EVENT: Final = "USER_INACTIVE"
 USUALLY = 30  # days, where a campaign names none
@@ -58,8 +59,11 @@ def _waiting() -> Select[str]:
 
 
 def _look(merchant_id: str, give_up: float) -> int:
+    """Nothing at a merchant that is frozen: it is caught up with afterwards."""
     now = utc_now()
     with transaction(merchant_id) as session:
+        if tenancy.freeze_of(session, merchant_id):
+            return 0
         waits = days_of(queries.listening(session, merchant_id, EVENT, now))
     done = 0
     for days in waits:

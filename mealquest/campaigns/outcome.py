@@ -47,6 +47,7 @@ def outcome(session: Session, row: CampaignRow, merchant: MerchantFacts) -> Outc
     """In a number of statements that does not grow; each reads what the campaign gave, or what its
     own customers bought."""
     found, currency = outcome_queries.totals(session, row), merchant.currency
+    keepers = wallets.keepers(session, row.merchant_id)
     by_day = outcome_queries.days(session, row, merchant.time_zone)
     last = utc_now().astimezone(ZoneInfo(merchant.time_zone)).date()
     step = 1 if not by_day or (last - by_day[0].day).days < MOST_DAYS else WEEK
@@ -59,9 +60,9 @@ def outcome(session: Session, row: CampaignRow, merchant: MerchantFacts) -> Outc
         cards_cost=major(found.cards_minor, currency),
         left=_left(session, row, merchant),
         vouchers=FatesView.of(
-            wallets.voucher_fates(session, row.merchant_id, outcome_queries.hit_ids(row))
+            wallets.voucher_fates(session, keepers, outcome_queries.hit_ids(row))
         ),
-        given=_given(session, row, found, currency),
+        given=_given(session, row, found, keepers, currency),
         step=step,
         points=[_point(day, currency) for day in in_steps(by_day, step)],
         lift=_lift(session, row, currency),
@@ -111,7 +112,9 @@ def _not_below(minor: int | None, currency: Currency) -> Decimal | None:
     return None if minor is None else major(max(0, minor), currency)
 
 
-def _given(session: Session, row: CampaignRow, found: Totals, currency: Currency) -> MoneyGiven:
+def _given(
+    session: Session, row: CampaignRow, found: Totals, keepers: Sequence[str], currency: Currency
+) -> MoneyGiven:
     by_kind = outcome_queries.given(session, row) if found.hits else {}
 
     def sum_of(kind: ActionType) -> Decimal:
@@ -120,7 +123,7 @@ def _given(session: Session, row: CampaignRow, found: Totals, currency: Currency
     left, back = 0, 0
     if ActionType.GRANT_BONUS in by_kind:
         who = outcome_queries.hits_and_customers(row)
-        left = wallets.bonus_left(session, row.merchant_id, who)
+        left = wallets.bonus_left(session, row.merchant_id, keepers, who)
     if found.hits:
         givers = outcome_queries.payments_and_hits(row)
         claimed = payments.taken_back(session, row.merchant_id, givers)

@@ -187,7 +187,8 @@ def hits(
         is_manual = CampaignTrigger.source == MANUAL
         found = found.where(is_manual if by_hand else ~is_manual)
     if voucher:
-        mine = wallets.gave_voucher(row.merchant_id, CampaignHit.id.expression, voucher)
+        keepers = wallets.keepers(session, row.merchant_id)
+        mine = wallets.gave_voucher(keepers, CampaignHit.id.expression, voucher)
         found = found.where(mine)
     if span.since:
         found = found.where(CampaignHit.created_at >= span.since)

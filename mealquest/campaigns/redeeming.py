@@ -26,7 +26,9 @@ def count_card(event: Event) -> None:
         order = payments.order_facts(session, merchant_id, payment_id)
         if not (order and order.is_paid and order.voucher_id and order.voucher_minor):
             return
-        giver = wallets.giver_of_card(session, merchant_id, order.voucher_id)
+        keeper = payments.wallet_keeper(session, merchant_id, payment_id)
+        wallets.enter_keeper(session, keeper)
+        giver = wallets.giver_of_card(session, keeper, order.voucher_id)
         if giver is None:
             return
         minor = order.voucher_minor

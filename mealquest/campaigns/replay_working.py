@@ -36,11 +36,14 @@ log = structlog.get_logger(__name__)
 
 _CLAIM = text(
     """
+    WITH due AS MATERIALIZED (
+        SELECT merchant_id, subject FROM campaign_replays
+         WHERE state = 'WAITING' AND run_at <= now()
+         ORDER BY run_at, subject LIMIT 1 FOR UPDATE SKIP LOCKED
+    )
     UPDATE campaign_replays AS r
        SET attempts = attempts + 1, run_at = now() + make_interval(secs => :lease)
-      FROM (SELECT merchant_id, subject FROM campaign_replays
-             WHERE state = 'WAITING' AND run_at <= now()
-             ORDER BY run_at, subject LIMIT 1 FOR UPDATE SKIP LOCKED) AS due
+      FROM due
      WHERE r.merchant_id = due.merchant_id AND r.subject = due.subject
     RETURNING r.merchant_id, r.subject, r.attempts
     """

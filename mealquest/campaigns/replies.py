@@ -1,7 +1,7 @@
 """What campaigns answer. Amounts are in major units of the merchant's currency."""
 
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -199,6 +199,12 @@ class CampaignStatusView(View):
 class KillSwitchView(View):
     merchant_id: str
     kill_switch_enabled: bool
+
+
+class KillSwitchKept(KillSwitchView):
+    """What the switch will be as soon as the merchant, closed for a moment, is open."""
+
+    accepted: Literal[True] = True
 
 
 class FireSaleView(View):

@@ -5,6 +5,7 @@
 and `birthdays` bring what happens in the product.
 """
 
+from mealquest.campaigns import restoring
 from mealquest.campaigns.birthdays import has_due as has_birthdays
 from mealquest.campaigns.birthdays import look as celebrate
 from mealquest.campaigns.checks import CHECKS
@@ -13,6 +14,8 @@ from mealquest.campaigns.events import SUBSCRIPTIONS
 from mealquest.campaigns.fire_sale import plan as plan_fire_sale
 from mealquest.campaigns.fire_sale import start as start_fire_sale
 from mealquest.campaigns.inactivity import has_due, look
+from mealquest.campaigns.kept_switch import KIND as KILL_SWITCH_KIND
+from mealquest.campaigns.kept_switch import keep_kill_switch, take_kept_kill_switch
 from mealquest.campaigns.outcome import every_hit, hits
 from mealquest.campaigns.queries import forget_customer
 from mealquest.campaigns.reading import (
@@ -38,6 +41,7 @@ from mealquest.campaigns.writing import NewCampaign, add
 
 __all__ = [
     "CHECKS",
+    "KILL_SWITCH_KIND",
     "REPLAYS_BELL",
     "SUBSCRIPTIONS",
     "CampaignStatus",
@@ -61,17 +65,20 @@ __all__ = [
     "has_due",
     "has_due_replays",
     "hits",
+    "keep_kill_switch",
     "listed",
     "look",
     "name_of",
     "own_replay",
     "plan_fire_sale",
     "replay_of",
+    "restoring",
     "results",
     "set_kill_switch",
     "set_status",
     "start_fire_sale",
     "state_rows",
+    "take_kept_kill_switch",
     "trigger",
     "work_due_replays",
 ]

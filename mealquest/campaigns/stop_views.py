@@ -5,9 +5,15 @@ from pydantic import Field
 
 from mealquest.campaigns import service
 from mealquest.campaigns.forms import FireSaleForm, KillSwitchForm
-from mealquest.campaigns.replies import FireSalePlan, FireSaleView, KillSwitchView
+from mealquest.campaigns.replies import (
+    FireSalePlan,
+    FireSaleView,
+    KillSwitchKept,
+    KillSwitchView,
+)
 from mealquest.core.principal import MANAGEMENT, MERCHANT, Role
 from mealquest.core.wire import NoInput
+from mealquest.identity.service import Claims
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import Operation
 from mealquest.web.frame import Call, Feature, Scope
@@ -28,12 +34,18 @@ def kill_switch(call: Call, form: NoInput) -> KillSwitchPage:
     return KillSwitchPage(merchant_id=call.merchant_id, kill_switch_enabled=on, may_set=may_set)
 
 
+def _keep(call: Call, form: KillSwitchForm, claims: Claims) -> KillSwitchKept:
+    return service.keep_kill_switch(call.merchant_id, form, claims)
+
+
 @feature.post(
     api="/api/merchant/kill-switch",
     page="/console/kill-switch",
     roles=frozenset({Role.OWNER}),
     scope=Scope.PINNED,
     gate=Operation.KILL_SWITCH_SET,
+    kept=_keep,
+    also=(202,),
     again="campaign_stops.kill_switch",
     template="campaigns/kill_switch",
     see_other=lambda _view: url_for("campaign_stops.kill_switch.page"),

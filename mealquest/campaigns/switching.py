@@ -18,6 +18,7 @@ from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import Operation
 
 CHANGED = "CAMPAIGN_STATUS_CHANGED"
+KEPT = "kept"  # in the audit's details of a switch that was turned later than it was asked for
 
 _SHARED = text(
     "SELECT pg_advisory_xact_lock_shared(hashtextextended('campaigns:' || :merchant, 0))"
@@ -33,16 +34,20 @@ def let_nobody_switch(session: Session, merchant_id: str) -> None:
     session.execute(_SHARED, {"merchant": merchant_id})
 
 
-def set_kill_switch(merchant_id: str, form: KillSwitchForm, by: Principal) -> KillSwitchView:
+def set_kill_switch(
+    merchant_id: str, form: KillSwitchForm, by: Principal, *, kept: bool = False
+) -> KillSwitchView:
     """Stop all campaigns, or let them run. Once this has answered, nothing is given any more.
 
     The switch counts from its own commit on; the second transaction waits for the events that
-    began before it, at most as long as any lock is waited for. MerchantNotFound.
+    began before it, at most as long as any lock is waited for. `kept`: it was asked for earlier,
+    while the merchant was closed. MerchantNotFound.
     """
+    details = {"enabled": form.enabled} | ({KEPT: True} if kept else {})
     with transaction(merchant_id) as session:
         tenancy.set_kill_switch(session, merchant_id, form.enabled)
         view = KillSwitchView(merchant_id=merchant_id, kill_switch_enabled=form.enabled)
-        audit.record(session, merchant_id, Operation.KILL_SWITCH_SET, by, {"enabled": form.enabled})
+        audit.record(session, merchant_id, Operation.KILL_SWITCH_SET, by, details)
         outbox.publish(
             session, merchant_id, "KILL_SWITCH_CHANGED", view.model_dump(mode="json", by_alias=True)
         )

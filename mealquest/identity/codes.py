@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mealquest.core import messages
 from mealquest.core.clock import utc_now
-from mealquest.core.db import platform_transaction, transaction
+from mealquest.core.db import directory_transaction, transaction
 from mealquest.core.errors import Unavailable
 from mealquest.core.messages import Message, MessageKind
 from mealquest.identity import gateway, phones, queries
@@ -64,7 +64,7 @@ def redeem(phone: str, code: str, *, chooses: bool) -> Proof:
     minutes to name one; `chooses` says that this request does.
     """
     phone_hash, guess_hash = phones.phone_hash(phone), phones.code_hash(phone, code)
-    with platform_transaction("a phone may be staff of several merchants") as session:
+    with directory_transaction("a phone may be staff of several merchants") as session:
         found = queries.lock_code(session, phone_hash)
         verdict = Verdict.NOT_REQUESTED
         if found:

@@ -10,6 +10,8 @@ import base64
 import json
 import os
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
 
 from flask import current_app
 from sqlalchemy import func, select, update
@@ -121,6 +123,18 @@ def keep_new_key(
         )
         .on_conflict_do_nothing()
     )
+
+
+def key_row(
+    merchant_id: str, customer_id: str, material: bytes | None, now: datetime
+) -> dict[str, Any]:
+    """Columns of a customer's key; without material, of one that is destroyed already."""
+    return {
+        "merchant_id": merchant_id,
+        "customer_id": customer_id,
+        "wrapped": _wrap(merchant_id, customer_id, material) if material else None,
+        "destroyed_at": None if material else now,
+    }
 
 
 def destroy_key(session: Session, merchant_id: str, customer_id: str) -> None:

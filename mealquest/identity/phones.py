@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from mealquest.core.crypto import Keyring, keyed_hash
-from mealquest.core.db import transaction_aside
+from mealquest.core.db import transaction, transaction_aside
 from mealquest.identity.domain import Provider, digits_of
 from mealquest.identity.models import LookupKey
 
@@ -66,6 +66,23 @@ def birthday_mark(merchant_id: str, text: str) -> int:
 
 def _bits(text: str) -> int:
     return int.from_bytes(bytes.fromhex(keyed_hash(_lookup_key(), text)[:16]), signed=True)
+
+
+def current_key() -> str:
+    """What a text begins with that is sealed under the first key of the ring."""
+    return f"{_keyring().current}:"
+
+
+def wrap_lookup_key_again() -> int:
+    """Wrap the key of look-ups under the ring's first key; 1 when it lay under an older one."""
+    with transaction() as session:
+        row = session.get(LookupKey, NAME, with_for_update=True)
+        if row is None or row.wrapped.startswith(current_key()):
+            return 0
+        row.wrapped = _keyring().encrypt(
+            _keyring().decrypt(row.wrapped, place=_PLACE), place=_PLACE
+        )
+        return 1
 
 
 def _lookup_key() -> bytes:

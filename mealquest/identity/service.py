@@ -3,6 +3,7 @@
 One module per use case; other features import them from here.
 """
 
+from mealquest.identity import restoring
 from mealquest.identity.birthdays import (
     birthday_of,
     born_in,
@@ -11,6 +12,7 @@ from mealquest.identity.birthdays import (
     set_birthday,
     set_own_birthday,
 )
+from mealquest.identity.bringing import Brought, bring_profile
 from mealquest.identity.codes import purge_codes, request_code
 from mealquest.identity.customer_codes import (
     CODE_TRIES,
@@ -31,6 +33,7 @@ from mealquest.identity.demo import DEMO_NAMES, DEMO_PEOPLE, DEMO_STAFF, DemoPer
 from mealquest.identity.domain import (
     APPLICANT_LIFE,
     TOKEN_LIFE,
+    Provider,
     anonymous_user_id,
     birthdays_on,
     digits_of,
@@ -62,6 +65,7 @@ from mealquest.identity.gateway import send_sms
 from mealquest.identity.joined import customers, every_customer
 from mealquest.identity.names import ShownCustomer, cancelled_among, shown_customers
 from mealquest.identity.personal import PersonalKey, personal_key, personal_keys, wrap_again
+from mealquest.identity.phones import wrap_lookup_key_again
 from mealquest.identity.queries import CustomerFacts, Named, all_staff, people, tags_of_all
 from mealquest.identity.replies import (
     CodeRequestedView,
@@ -78,7 +82,7 @@ from mealquest.identity.replies import (
     StaffRemovedView,
     StaffView,
 )
-from mealquest.identity.sealing import seal_customers
+from mealquest.identity.sealing import seal_customers, seal_staff_again
 from mealquest.identity.sessions import (
     end_session,
     mark_seen,
@@ -113,6 +117,7 @@ __all__ = [
     "DEMO_PEOPLE",
     "DEMO_STAFF",
     "TOKEN_LIFE",
+    "Brought",
     "Claims",
     "CodeRefused",
     "CodeRequestedView",
@@ -135,6 +140,7 @@ __all__ = [
     "PersonalKey",
     "PersonalTexts",
     "Profile",
+    "Provider",
     "SessionEndedView",
     "SessionNotFound",
     "SessionsView",
@@ -159,6 +165,7 @@ __all__ = [
     "birthdays_on",
     "born_in",
     "born_on",
+    "bring_profile",
     "cancelled_among",
     "change_staff",
     "create_customer",
@@ -198,7 +205,9 @@ __all__ = [
     "rename_customer",
     "request_code",
     "resolve_code",
+    "restoring",
     "seal_customers",
+    "seal_staff_again",
     "send_sms",
     "sessions_of",
     "set_birthday",
@@ -215,4 +224,5 @@ __all__ = [
     "team_member",
     "works_at",
     "wrap_again",
+    "wrap_lookup_key_again",
 ]

@@ -1,10 +1,15 @@
 """Phone sign-in of staff: the code proves the phone, the phone's bindings say where it works."""
 
+from contextlib import suppress
+
+from sqlalchemy.orm import Session
+
 from mealquest.audit import service as audit
 from mealquest.audit.service import AuditStatus
-from mealquest.core.db import transaction
+from mealquest.core.db import apart, transaction
+from mealquest.core.errors import MerchantUnavailable
 from mealquest.core.principal import ANONYMOUS, Principal, Role
-from mealquest.identity import codes, queries, tokens
+from mealquest.identity import codes, phones, queries, tokens
 from mealquest.identity.domain import Verdict
 from mealquest.identity.errors import CodeRefused, MerchantScopeDenied
 from mealquest.identity.forms import SignInForm
@@ -59,8 +64,8 @@ def _named(merchant_id: str, bindings: list[Binding]) -> Binding:
 def _at(phone: str, binding: Binding, user_agent: str) -> SignedInView:
     with transaction(binding.merchant_id) as session:
         staff = queries.staff(session, binding.merchant_id, binding.staff_id, stays=True)
-        if staff is None:  # removed since the code was checked
-            raise MerchantScopeDenied
+        if staff is None or not _still_binds(session, phone, binding):
+            raise MerchantScopeDenied  # since the code was checked, or the directory written
         principal, token = open_session(session, binding.merchant_id, staff, user_agent)
         audit.record(session, binding.merchant_id, ACTION, principal, {})
     profile = Profile(
@@ -73,21 +78,45 @@ def _at(phone: str, binding: Binding, user_agent: str) -> SignedInView:
     return SignedInView(token=token, profile=profile)
 
 
+def _still_binds(session: Session, phone: str, binding: Binding) -> bool:
+    """The directory may be a moment behind a merchant with a database of its own."""
+    if session.info["place"].is_home:
+        return True
+    return binding in queries.bindings(session, phones.phone_hash(phone))
+
+
 def _applicant(phone: str) -> SignedInView:
     token = tokens.mint(Principal(Role.APPLICANT, phone), epoch=0)
     return SignedInView(token=token, profile=_nowhere(phone))
 
 
 def _choice(phone: str, bindings: list[Binding]) -> SignedInView:
+    choices = [choice for some in _together(bindings) for choice in _choices(some)]
+    if not choices:
+        raise MerchantUnavailable
+    choices.sort(key=lambda choice: choice.merchant_id)
+    return SignedInView(token=None, profile=_nowhere(phone), merchants=choices)
+
+
+def _choices(bindings: list[Binding]) -> list[MerchantChoice]:
+    """None of merchants whose database is down: nobody could sign in there."""
     ids = [binding.merchant_id for binding in bindings]
-    with transaction(*ids) as session:
-        names = tenancy.names_of(session, ids)
-        staff = queries.staff_of(session, bindings)
-    choices = [
+    try:
+        with transaction(*ids) as session:
+            names = tenancy.names_of(session, ids)
+            staff = queries.staff_of(session, bindings)
+    except MerchantUnavailable:
+        return []
+    return [
         MerchantChoice(merchant_id=where, name=names[where], role=person.role)
         for where, person in staff
     ]
-    return SignedInView(token=None, profile=_nowhere(phone), merchants=choices)
+
+
+def _together(bindings: list[Binding]) -> list[list[Binding]]:
+    """By the database in which they are."""
+    groups = apart(binding.merchant_id for binding in bindings)
+    return [[one for one in bindings if one.merchant_id in group] for group in groups]
 
 
 def _nowhere(phone: str) -> Profile:
@@ -98,8 +127,14 @@ def _tell_of_refusal(proof: codes.Proof) -> None:
     """Every merchant that the phone is staff of learns of the attempt."""
     if proof.verdict not in _AUDITED or not proof.bindings:
         return
-    details = {"error": proof.verdict.value}
-    with transaction(*(binding.merchant_id for binding in proof.bindings)) as session:
-        for where, person in queries.staff_of(session, proof.bindings):
+    for some in _together(proof.bindings):
+        with suppress(MerchantUnavailable):
+            _tell_some(proof.verdict.value, some)
+
+
+def _tell_some(why: str, bindings: list[Binding]) -> None:
+    details = {"error": why}
+    with transaction(*(binding.merchant_id for binding in bindings)) as session:
+        for where, person in queries.staff_of(session, bindings):
             principal = Principal(person.role, person.id, where, person.name)
             audit.record(session, where, ACTION, principal, details, AuditStatus.DENIED)

@@ -5,6 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from mealquest.audit import service as audit
+from mealquest.core import directory
 from mealquest.core.db import transaction
 from mealquest.core.ids import new_id
 from mealquest.core.principal import MERCHANT, Principal, Role
@@ -160,6 +161,7 @@ def unbind_phone(session: Session, merchant_id: str, staff_id: str) -> None:
             StaffPhone.merchant_id == merchant_id, StaffPhone.staff_id == staff_id
         )
     )
+    directory.changed(session, merchant_id)
 
 
 def bind_phone(session: Session, merchant_id: str, staff_id: str, phone: str) -> None:
@@ -172,3 +174,4 @@ def bind_phone(session: Session, merchant_id: str, staff_id: str, phone: str) ->
     )
     if bound is None:
         raise StaffPhoneTaken
+    directory.changed(session, merchant_id)

@@ -54,13 +54,18 @@ def credit(event: Event) -> None:
 def credit_refund(merchant_id: str, refund_id: str) -> None:
     """Write the credit note of a refund, once; none where no invoice is, or it took it off."""
     with transaction(merchant_id) as session:
-        refund = payments.refund_on_paper(session, merchant_id, refund_id)
-        invoice = queries.of_payment(session, merchant_id, refund.payment_id)
-        if invoice is None:
-            return
-        queries.lock_count(session, merchant_id, InvoiceKind.CREDIT_NOTE)
-        if not queries.is_accounted_for(session, merchant_id, refund_id):
-            _credit(session, invoice, refund)
+        credit_in(session, merchant_id, refund_id)
+
+
+def credit_in(session: Session, merchant_id: str, refund_id: str) -> None:
+    """As `credit_refund`, inside the caller's transaction."""
+    refund = payments.refund_on_paper(session, merchant_id, refund_id)
+    invoice = queries.of_payment(session, merchant_id, refund.payment_id)
+    if invoice is None:
+        return
+    queries.lock_count(session, merchant_id, InvoiceKind.CREDIT_NOTE)
+    if not queries.is_accounted_for(session, merchant_id, refund_id):
+        _credit(session, invoice, refund)
 
 
 def _issue(

@@ -5,6 +5,7 @@ it, `checks` proves them.
 """
 
 from mealquest.core.outbox import Subscribers
+from mealquest.invoices import restoring
 from mealquest.invoices.checks import CHECKS
 from mealquest.invoices.domain import InvoiceKind, Language, MailState
 from mealquest.invoices.forms import (
@@ -65,6 +66,7 @@ __all__ = [
     "mail_settled",
     "number_of_payment",
     "paper",
+    "restoring",
 ]
 
 # Events that invoices hear of.

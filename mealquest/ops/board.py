@@ -15,6 +15,7 @@ from rq.worker import BaseWorker
 from mealquest.core.bells import Bells
 from mealquest.core.clock import utc_now
 from mealquest.core.errors import Conflict, NotFound, Unavailable
+from mealquest.ops import databases_seen
 from mealquest.ops.replies import (
     BoardView,
     DoneView,
@@ -59,6 +60,7 @@ def look() -> BoardView:
         queues, workers, failed, is_away = [], [], [], True
     return BoardView(
         redis_is_away=is_away,
+        databases=databases_seen.shown(),
         queues=queues,
         workers=sorted(workers, key=lambda worker: worker.name),
         failed_jobs=failed,

@@ -2,6 +2,7 @@
 
 import click
 
+from mealquest.core.db import databases
 from mealquest.ops import doctor as examination
 from mealquest.ops.doctor import Report
 
@@ -11,12 +12,20 @@ from mealquest.ops.doctor import Report
 @click.option("--merchant-id", help="Look at one merchant only.")
 def doctor(fix: bool, merchant_id: str | None) -> None:
     """Check that sums agree, nothing is stuck and the audit holds; fails when one does not."""
+    _name_databases()
     sound = True
     for report in examination.examine(fix=fix, only=merchant_id):
         sound = sound and report.is_sound
         _print(report, fix)
     if not sound:
         raise SystemExit(1)
+
+
+def _name_databases() -> None:
+    """Where there is more than home; without logins."""
+    found = databases().all()
+    for place in found if len(found) > 1 else ():
+        click.echo(f"       {place.name}: {place.address}")
 
 
 def _print(report: Report, fix: bool) -> None:

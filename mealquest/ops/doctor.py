@@ -10,12 +10,17 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import current_app
 from prometheus_client import Gauge
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
+from mealquest.alliance import service as alliances
 from mealquest.audit import service as audit
 from mealquest.campaigns import service as campaigns
+from mealquest.core import directory
 from mealquest.core.checks import MOST_FINDINGS, Check, Finding
-from mealquest.core.db import Base, TableKind, platform_transaction, sqlalchemy_url
+from mealquest.core.db import Base, TableKind, databases, platform_transaction, sqlalchemy_url
+from mealquest.core.errors import MerchantUnavailable
+from mealquest.core.everywhere import everywhere
+from mealquest.core.places import HOME
 from mealquest.invoices import service as invoices
 from mealquest.payments import service as payments
 from mealquest.recovery import service as recovery
@@ -84,7 +89,7 @@ def watch() -> str:
         if time.monotonic() > until:
             break
         for check in SUMS:
-            wrong[check.name] += len(check.find(merchant_id))
+            wrong[check.name] += len(_found(check, merchant_id))
         seen += 1
     for check in SUMS:
         disagreements.labels(check.name).set(wrong[check.name])
@@ -92,10 +97,19 @@ def watch() -> str:
 
 
 def _report(check: Check, merchant_ids: list[str], fix: bool) -> Report:
-    findings = [finding for one in merchant_ids for finding in check.find(one)][:MOST_FINDINGS]
+    found = [finding for one in merchant_ids for finding in _found(check, one)]
+    findings = found[:MOST_FINDINGS]
     if not (fix and check.fix):
         return Report(check, tuple(findings))
     return Report(check, tuple(findings), tuple(check.fix(finding) for finding in findings))
+
+
+def _found(check: Check, merchant_id: str) -> list[Finding]:
+    """Nothing can be said of a merchant whose database is down; `databases` says that it is."""
+    try:
+        return check.find(merchant_id)
+    except MerchantUnavailable:
+        return []
 
 
 def _merchants() -> list[str]:
@@ -106,20 +120,54 @@ def _merchants() -> list[str]:
 
 
 def _migrations(_: str) -> list[Finding]:
-    """Whether the database stands where this version of the product expects it."""
+    """Whether the databases stand where this version of the product expects them."""
     options = Config()
     migrations = current_app.extensions["migrate"].directory
     options.set_main_option("script_location", migrations)
     options.set_main_option("prepend_sys_path", migrations)  # they share a module of their own
     wanted = ScriptDirectory.from_config(options).get_current_head()
-    engine = create_engine(sqlalchemy_url(current_app.config["MIGRATION_URL"]))
-    with engine.connect() as connection:
-        there = MigrationContext.configure(connection).get_current_revision()
-    engine.dispose()
-    return [] if there == wanted else [Finding("", str(there), f"this version needs {wanted}")]
+    found = []
+    for name, (address, _login) in current_app.config["MIGRATION_URLS"].items():
+        if name != HOME and not databases().named(name).is_up:
+            continue
+        engine = create_engine(sqlalchemy_url(address), poolclass=NullPool)
+        with engine.connect() as connection:
+            there = MigrationContext.configure(connection).get_current_revision()
+        if there != wanted:
+            found += [Finding("", str(there), f"this version needs {wanted}{_at(name)}")]
+    return found
+
+
+def _at(name: str) -> str:
+    return "" if name == HOME else f", in the database of {name}"
+
+
+def _unusable(_: str) -> list[Finding]:
+    """Each is looked at now."""
+    return [
+        Finding("", f"{place.name} at {place.address}", why)
+        for place in databases().all()
+        if place.watch and (why := place.watch.look())
+    ]
+
+
+def _stale(_: str) -> list[Finding]:
+    return [
+        Finding(merchant_id, table, "is another where the merchant lies")
+        for merchant_id, table in directory.differences()
+    ]
+
+
+def _follow(finding: Finding) -> str:
+    directory.follow(finding.merchant_id)
+    return "copied anew"
 
 
 def _late(_: str) -> list[Finding]:
+    return [finding for found in everywhere(_late_here) for finding in found]
+
+
+def _late_here() -> list[Finding]:
     with platform_transaction("operators look for work that nobody does") as session:
         return [Finding("", *row) for row in session.execute(_LATE)]
 
@@ -130,15 +178,28 @@ def _open_tables(_: str) -> list[Finding]:
         for mapper in Base.registry.mappers
         if mapper.class_.table_kind is TableKind.TENANT
     ]
+    return [one for found in everywhere(lambda: _open_here(tables)) for one in found]
+
+
+def _open_here(tables: list[str]) -> list[Finding]:
     with platform_transaction("operators look at the rights of every table") as session:
         return [Finding("", *row) for row in session.execute(_OPEN_TABLES, {"tables": tables})]
 
 
 INSTALLATION = (
-    Check("migrations", "the database is at this version's newest migration", _migrations),
+    Check("databases", "every database answers and can be worked with", _unusable),
+    Check("directory", "home knows every merchant as it is where it lies", _stale, fix=_follow),
+    Check("migrations", "every database is at this version's newest migration", _migrations),
     Check("isolation", "the database keeps merchants apart in every table", _open_tables),
     Check("work", "nothing waits longer than ten minutes to be done", _late),
     *recovery.CHECKS,
+    *tenancy.MOVE_CHECKS,
 )
 SUMS = (*wallets.CHECKS, *payments.CHECKS)
-EACH_MERCHANT = (*SUMS, *invoices.CHECKS, *audit.CHECKS, *campaigns.CHECKS)
+EACH_MERCHANT = (
+    *SUMS,
+    *alliances.CHECKS,
+    *invoices.CHECKS,
+    *audit.CHECKS,
+    *campaigns.CHECKS,
+)

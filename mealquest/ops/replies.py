@@ -18,6 +18,26 @@ class Healthy(View):
     running_tasks: int
 
 
+class DatabaseHealth(View):
+    """A merchant's own database, as this process knows it; home speaks for itself."""
+
+    name: str
+    status: Literal["connected", "degraded", "unknown"]
+
+
+class HealthyWithOthers(Healthy):
+    databases: list[DatabaseHealth]
+
+
+class DatabaseView(View):
+    """`why_not`: why nobody is let in; None while it answers. `in_use` is of this process."""
+
+    name: str
+    address: str
+    why_not: str | None
+    in_use: int
+
+
 class OutboxItem(View):
     id: str
     kind: str
@@ -103,6 +123,7 @@ class ParkedTaskView(View):
 
 class BoardView(View):
     redis_is_away: bool
+    databases: list[DatabaseView]
     queues: list[QueueView]
     workers: list[WorkerView]
     failed_jobs: list[FailedJobView]

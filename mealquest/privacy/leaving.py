@@ -1,5 +1,8 @@
 """A customer who is erased, by the owner or by themselves: one transaction, one moment.
 
+A wallet that another store keeps is not this store's to end: it stays as it is, for its owner and
+its keeper. Who leaves the keeper ends it for every store that shares it.
+
 The wallet's lock comes first, as for everything that moves money; so a payment, a callback or a
 refund either is over before, or finds a customer who has left. The ledger, the payments, the
 invoices and the audit stay as they are: they name a random id, which nothing leads to any more.
@@ -14,7 +17,7 @@ from mealquest.audit import service as audit
 from mealquest.campaigns import service as campaigns
 from mealquest.core import idempotency, outbox
 from mealquest.core.db import transaction
-from mealquest.core.principal import Principal
+from mealquest.core.principal import SYSTEM, Principal
 from mealquest.identity import service as identity
 from mealquest.identity.service import UserNotFound
 from mealquest.invoices import service as invoices
@@ -61,20 +64,22 @@ def cancel_account(merchant_id: str, user_id: str, by: Principal) -> CancelledVi
 
 def what_goes(merchant_id: str, user_id: str) -> LeavingView:
     """What erasing this customer would mean. UserNotFound: not at this merchant, or cancelled."""
-    detail = wallets.customer_detail(merchant_id, user_id)
     usable = {VoucherStatus.ACTIVE, VoucherStatus.HELD}
     with transaction(merchant_id) as session:
+        facts = identity.customer_facts(session, merchant_id, user_id, also_deleted=True)
+        pocket = wallets.own_pocket(session, merchant_id, user_id)
         waiting = payments.waiting_of(session, merchant_id, user_id)
+    vouchers = [] if facts.is_deleted else pocket.vouchers
     return LeavingView(
         user_id=user_id,
-        display_name=detail.display_name,
-        phone_masked=detail.phone_masked,
-        principal=detail.wallet.principal,
-        bonus=detail.wallet.bonus,
-        silver=detail.wallet.silver,
-        vouchers=sum(voucher.status in usable for voucher in detail.vouchers),
+        display_name=facts.display_name,
+        phone_masked=identity.masked(facts.phone_last4),
+        principal=pocket.wallet.principal,
+        bonus=pocket.wallet.bonus,
+        silver=pocket.wallet.silver,
+        vouchers=sum(voucher.status in usable for voucher in vouchers),
         waiting=len(waiting),
-        is_deleted=detail.is_deleted,
+        is_deleted=facts.is_deleted,
     )
 
 
@@ -83,13 +88,16 @@ def _erase(
 ) -> datetime:
     with transaction(merchant_id) as session:
         try:
-            wallet = wallets.lock_wallet(session, merchant_id, user_id)
+            keepers = payments.waiting_of(session, merchant_id, user_id).values()
+            wallet = wallets.lock_to_leave(session, merchant_id, user_id, keepers)
         except UserNotFound:
             since = identity.erased_since(session, merchant_id, user_id, cancelled=cancelled)
             if since is None:
                 raise
             return since
-        payments.cancel_all_of(session, wallet, by)
+        payments.cancel_all_of(session, merchant_id, user_id, by)
+        for store_id in wallets.stores_that_hold(session, merchant_id, user_id):
+            payments.cancel_all_of(session, store_id, user_id, SYSTEM, keeper=merchant_id)
         wallets.leave(session, wallet)
         since = identity.erase_customer(session, merchant_id, user_id, cancelled=cancelled)
         for forget in FORGET:

@@ -121,6 +121,7 @@ SHARES: dict[str, Share] = {
         Share("campaign_hits", "customer_id"),
         Share("campaign_exposures", "customer_id"),
         Share("privacy_exports", "customer_id"),
+        Share("alliance_acts", "customer_id"),  # which stores have a copy of the profile
         AuditShare("audit_log", "operator_id"),
     )
 }
@@ -134,8 +135,11 @@ NOT_SHARED: dict[str, str] = {
     "outbox_events": "on its way for a second; what it tells of stands in the other tables",
     "outbound_messages": "on its way; codes, and mails that invoice_mails names",
     "phone_codes": "a hashed code that lives for minutes",
+    "shared_holds": "orders that wait at another store for half an hour; the wallet says it too",
     "live_tickets": "a hashed ticket that lives for half a minute",
     # of nobody, of the shop, or of its staff
+    "alliance_configs": "of the shop",
+    "alliance_links": "of shops to each other",
     "audit_chains": "how far the audit is sealed",
     "audit_seals": "hashes of the audit",
     "campaigns": "offers of the shop",
@@ -147,7 +151,17 @@ NOT_SHARED: dict[str, str] = {
     "live_streams": "a count of events",
     "lookup_keys": SECRET,
     "merchant_settings": "of the shop",
+    "merchant_migrations": "where the shop lies",
     "merchants": "of the shop",
+    "move_marks": "where the shop lies",
+    "placements": "where the shop lies",
+    "tenant_gates": "where the shop lies",
+    "tenant_moves": "where the shop lies",
+    "waiting_callbacks": "on their way while the shop is closed; what they do stands with payments",
+    "settlement_closings": "of shops to each other",
+    "settlement_days": "of shops to each other",
+    "settlements": "of shops to each other",
+    "settlement_positions": "of shops to each other",
     "partner_order_history": "orders of suppliers",
     "partner_order_imports": "orders of suppliers",
     "partner_orders": "orders of suppliers",

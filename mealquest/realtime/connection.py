@@ -20,6 +20,7 @@ from simple_websocket import ConnectionClosed, Server
 from sqlalchemy.exc import SQLAlchemyError
 from wsproto.utilities import LocalProtocolError
 
+from mealquest.core.errors import Unavailable
 from mealquest.identity.service import Claims
 from mealquest.realtime import service
 from mealquest.realtime.domain import Close, LiveEvent, Reason, Viewer
@@ -137,7 +138,7 @@ class LiveSocket:
             if isinstance(broken, BlockingIOError):
                 self.end(Reason.TOO_SLOW)
             self.cut()  # in the middle of a frame, so there is nothing more to say
-        except SQLAlchemyError as away:
+        except (SQLAlchemyError, Unavailable) as away:
             log.warning("socket closed", error=type(away).__name__)
             self.end(Reason.UNAVAILABLE)
         except Exception as failure:  # an error page must not follow on a socket

@@ -25,11 +25,13 @@ AUDIENCE: dict[str, frozenset[Role]] = {
     "GATEWAY_REFUND_DONE": _STAFF,
     "GATEWAY_REFUND_STUCK": _STAFF,
     "WALLET_TOPPED_UP": _STAFF_AND_OWN,
+    "WALLET_MOVED": frozenset({Role.CUSTOMER}),  # at another store that shares the wallet
     "VOUCHER_GRANTED": _STAFF,  # with the reason, which is not for the customer
     "PROPOSAL_CONFIRMED": _STAFF,
     "CAMPAIGN_STATUS_CHANGED": _STAFF,
     "FIRE_SALE_CREATED": _STAFF,
     "KILL_SWITCH_CHANGED": _STAFF,
+    "ALLIANCE_SETTLED": MANAGEMENT,
     "TCA_TRIGGERED": _STAFF,
     "STRATEGY_CHAT_SESSION_CREATED": MANAGEMENT,
     "STRATEGY_CHAT_MESSAGE": MANAGEMENT,
@@ -37,6 +39,7 @@ AUDIENCE: dict[str, frozenset[Role]] = {
     "STRATEGY_PROPOSAL_CREATED": MANAGEMENT,
     "PROPOSAL_CANDIDATE_PICKED": MANAGEMENT,
     "RECOVERY_CHANGED": MANAGEMENT,
+    "ALLIANCE_CHANGED": MANAGEMENT,
 }
 
 # What passes by: told to the sockets that are open and ask for it, in no order with the events

@@ -167,6 +167,13 @@ def _switch(event: LiveEventView) -> EventLine:
     return EventLine(_("Campaigns may run again"), "shield-check", "success")
 
 
+def _settled(event: LiveEventView) -> EventLine:
+    partner = event.payload.get("partnerId")
+    url = url_for("debts.with_partner.page", store_id=partner) if partner else None
+    words = _("%(sum)s was settled with a partner", sum=_sum(event, "amount") or "…")
+    return EventLine(words, "coins", "info", url)
+
+
 def _campaigns(event: LiveEventView) -> EventLine:
     """Of what somebody ran by hand, or of an event that gave the customer something."""
     url = _payment_url(event) or _customer_url(event)
@@ -192,6 +199,27 @@ def _campaign(event: LiveEventView) -> EventLine:
     return EventLine(_("A campaign changed its state"), "speakerphone", "neutral", url)
 
 
+def _alliance(event: LiveEventView) -> EventLine:
+    """What another store did about the alliance, or what the two now share."""
+    store = event.payload.get("partnerName") or event.payload.get("partnerId") or ""
+    url = url_for("alliance.alliance.page")
+    theirs = event.payload.get("byMerchantId") == event.payload.get("partnerId")
+    act = event.payload.get("act") if theirs else None
+    if act == "INVITE":
+        words = _("%(store)s invites you to an alliance", store=store)
+        return EventLine(words, "affiliate", "info", url)
+    if act == "DECLINE":
+        return EventLine(_("%(store)s declined", store=store), "affiliate", "neutral", url)
+    if event.payload.get("shares"):
+        words = _("You share wallets with %(store)s", store=store)
+        return EventLine(words, "affiliate", "success", url)
+    if act in {"LEAVE", "WITHDRAW"} or not theirs:
+        words = _("Nothing is shared with %(store)s any more", store=store)
+        return EventLine(words, "affiliate", "warning", url)
+    words = _("%(store)s changed its part of the alliance", store=store)
+    return EventLine(words, "affiliate", "neutral", url)
+
+
 def _plain(words: Callable[[], str], icon: str) -> Callable[[LiveEventView], EventLine]:
     return lambda _event: EventLine(words(), icon)
 
@@ -204,8 +232,10 @@ LINES: dict[str, Callable[[LiveEventView], EventLine]] = {
     "GATEWAY_REFUND_DONE": _gateway_done,
     "GATEWAY_REFUND_STUCK": _gateway_stuck,
     "WALLET_TOPPED_UP": _top_up,
+    "WALLET_MOVED": _plain(lambda: _("The wallet moved at another store"), "wallet"),
     "VOUCHER_GRANTED": _voucher,
     "KILL_SWITCH_CHANGED": _switch,
+    "ALLIANCE_SETTLED": _settled,
     "PROPOSAL_CONFIRMED": _plain(lambda: _("A proposal was approved"), "check"),
     "CAMPAIGN_STATUS_CHANGED": _campaign,
     "FIRE_SALE_CREATED": _campaign,
@@ -215,5 +245,6 @@ LINES: dict[str, Callable[[LiveEventView], EventLine]] = {
     "STRATEGY_CHAT_REVIEWED": _plain(lambda: _("A proposal was reviewed"), "robot"),
     "STRATEGY_PROPOSAL_CREATED": _plain(lambda: _("There is a new proposal"), "sparkles"),
     "PROPOSAL_CANDIDATE_PICKED": _plain(lambda: _("Another draft waits in the proposal"), "robot"),
+    "ALLIANCE_CHANGED": _alliance,
     "RECOVERY_CHANGED": _plain(lambda: _("News of an unpaid invoice"), "receipt-refund"),
 }

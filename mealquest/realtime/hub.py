@@ -16,6 +16,7 @@ from flask import Flask
 from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
+from mealquest.core.errors import Unavailable
 from mealquest.core.ids import new_id
 from mealquest.identity.service import Claims
 from mealquest.realtime import service
@@ -24,8 +25,9 @@ from mealquest.realtime.domain import LiveEvent, Passing, Reason, Viewer
 from mealquest.realtime.gateway import Ear
 
 TURN_S = 0.25  # longest wait for a ring
-TEND_S = 3.0  # between looks at tokens and policies
+TEND_S = 1.5  # between looks at tokens and policies
 LOOK_S = 1.0  # between looks for news while Redis is away
+CALM_S = 3.0  # and while it is there
 LAST_WORDS_S = 2.5  # for closing every socket when the process ends
 GIVE_UP_S = 5.0  # a socket that was told to end and has not is cut
 EACH = 200  # events of one merchant read at a time
@@ -155,7 +157,7 @@ class Hub:
             while not self._stopping.is_set():
                 try:
                     self._turn()
-                except SQLAlchemyError as away:
+                except (SQLAlchemyError, Unavailable) as away:
                     log.warning("sockets wait for the database", error=type(away).__name__)
                     self._stopping.wait(LOOK_S)
                 except Exception as failure:  # the sockets need this thread
@@ -170,7 +172,7 @@ class Hub:
         now = time.monotonic()
         hears_again = self._ear.hears and not heard
         if hears_again or now >= self._look_at:
-            self._look_at = now + (TEND_S if self._ear.hears else LOOK_S)
+            self._look_at = now + (CALM_S if self._ear.hears else LOOK_S)
             self._bring_news(self._cursors())
         elif news.rung:
             self._bring_news(self._cursors(news.rung))

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
@@ -10,7 +11,8 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from mealquest.core.clock import utc_now
-from mealquest.core.db import platform_transaction, transaction
+from mealquest.core.db import apart, platform_transaction, transaction
+from mealquest.core.errors import MerchantUnavailable
 from mealquest.core.outbox import Event, Subscribers, Together
 from mealquest.core.principal import Principal, Role
 from mealquest.identity import service as identity
@@ -143,9 +145,15 @@ def newest_seq(merchant_id: str) -> int:
 
 
 def news(cursors: Mapping[str, int], each: int) -> list[LiveEvent]:
-    """What is newer than each merchant's cursor, in the order of numbers."""
-    with transaction(*cursors) as session:
-        return queries.after(session, cursors, each)
+    """What is newer than each merchant's cursor, in the order of numbers of each.
+
+    A merchant whose database is down has no news.
+    """
+    found: list[LiveEvent] = []
+    for group in apart(cursors):
+        with suppress(MerchantUnavailable), transaction(*group) as session:
+            found += queries.after(session, {one: cursors[one] for one in group}, each)
+    return found
 
 
 def backlog(merchant_id: str, after: int, until: int, limit: int) -> list[LiveEvent]:
@@ -169,16 +177,27 @@ def lost(merchant_id: str, since: int) -> tuple[str, int] | None:
 
 def note_presence(process_id: str, sockets: Mapping[str, int]) -> None:
     """Write how many sockets this process holds at the named merchants."""
-    with transaction(*sockets) as session:
-        queries.set_presence(session, process_id, sockets)
+    for group in apart(sockets):
+        with suppress(MerchantUnavailable), transaction(*group) as session:
+            queries.set_presence(session, process_id, {one: sockets[one] for one in group})
 
 
 def allowed(claims: set[Claims]) -> tuple[set[Claims], set[str]]:
-    """Which of these people still stand, and which of their merchants still allow sockets."""
-    merchants = {claim.merchant_id for claim in claims if claim.merchant_id}
-    with transaction(*merchants) as session:
-        standing = identity.standing(session, claims)
-        open_ = tenancy.realtime_merchants(session, merchants)
+    """Which of these people still stand, and which of their merchants still allow sockets.
+
+    Of a merchant whose database is down nobody knows: its sockets stay as they are.
+    """
+    standing: set[Claims] = set()
+    open_: set[str] = set()
+    for group in apart(claim.merchant_id for claim in claims if claim.merchant_id):
+        of_group = {claim for claim in claims if claim.merchant_id in group}
+        try:
+            with transaction(*group) as session:
+                standing |= identity.standing(session, of_group)
+                open_ |= tenancy.realtime_merchants(session, set(group))
+        except MerchantUnavailable:
+            standing |= of_group
+            open_ |= set(group)
     return standing, open_
 
 

@@ -6,11 +6,14 @@ is begun at the next round of the janitor.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mealquest.core.db import platform_transaction
+from mealquest.core.db import apart, databases, platform_transaction
+from mealquest.core.errors import MerchantUnavailable
+from mealquest.core.places import at
 from mealquest.recovery import digest, tasks
 from mealquest.recovery.domain import LIVE, PLATFORM, TaskType, chain_key
 from mealquest.recovery.models import ScheduledTask
@@ -27,15 +30,19 @@ def ensure() -> int:
     """Begin every chain that has no live link; returns how many."""
     begun = _begin(_of_platform())
     for accounts in _pages():
-        begun += _begin([task for account in accounts for task in _of(account)])
+        for here in _by_place([task for account in accounts for task in _of(account)]):
+            with suppress(MerchantUnavailable):
+                begun += _begin(here)
     return begun
 
 
 def missing() -> list[NewTask]:
     """Chains without a live link, for the doctor."""
     wanted = [*_of_platform(), *(task for page in _pages() for one in page for task in _of(one))]
-    with platform_transaction("chains of every merchant at once") as session:
-        live = _live(session, wanted)
+    live: set[tuple[str, str | None]] = set()
+    for here in _by_place(wanted):
+        with suppress(MerchantUnavailable), _where_they_are(here) as session:
+            live |= _live(session, here)
     return [task for task in wanted if (task.merchant_id, task.dedupe_key) not in live]
 
 
@@ -70,10 +77,23 @@ def _pages() -> Iterator[list[MerchantAccount]]:
 
 
 def _begin(wanted: list[NewTask]) -> int:
-    with platform_transaction("chains of every merchant at once") as session:
+    with _where_they_are(wanted) as session:
         live = _live(session, wanted)
         absent = [task for task in wanted if (task.merchant_id, task.dedupe_key) not in live]
         return sum(tasks.add(session, task) is not None for task in absent)
+
+
+def _by_place(wanted: list[NewTask]) -> list[list[NewTask]]:
+    groups = [set(group) for group in apart(task.merchant_id for task in wanted)]
+    return [[task for task in wanted if task.merchant_id in group] for group in groups]
+
+
+@contextmanager
+def _where_they_are(wanted: list[NewTask]) -> Iterator[Session]:
+    """The database of these chains, which is one."""
+    place = databases().of({task.merchant_id for task in wanted})
+    with at(place), platform_transaction("chains of every merchant at once") as session:
+        yield session
 
 
 def _live(session: Session, wanted: list[NewTask]) -> set[tuple[str, str | None]]:

@@ -2,6 +2,7 @@
 
 import click
 
+from mealquest.core.everywhere import everywhere
 from mealquest.recovery import working
 from mealquest.recovery.queue_queries import Task
 
@@ -14,10 +15,16 @@ def tasks() -> None:
 @tasks.command("run-due")
 def run_due() -> None:
     """Claim and do every task that is due now, once, in this process; a line for each."""
-    seen: set[tuple[str, int]] = set()
-    rescued, after = working.rescue(), ""
+    rescued = working.rescue()
     if rescued:
         click.echo(f"rescued {rescued} lost tasks")
+    click.echo(f"{sum(everywhere(_run_all))} tasks")
+
+
+def _run_all() -> int:
+    """Those of one database."""
+    seen: set[tuple[str, int]] = set()
+    after = ""
 
     def told(one: Task, outcome: str) -> None:
         seen.add((one.merchant_id, one.id))
@@ -27,5 +34,4 @@ def run_due() -> None:
         known = len(seen)
         size, after = working.work(after=after, told=told)
         if not size or len(seen) == known:  # nothing new: what came back at once is for later
-            break
-    click.echo(f"{len(seen)} tasks")
+            return len(seen)

@@ -165,7 +165,10 @@ def _keep(taken: _Taken, found: Connected) -> None:
     What is done after the commit is done again by connecting again.
     """
     try:
-        with transaction(taken.merchant_id) as session:
+        with (
+            tenancy.claimed(taken.merchant_id, stripe_connect_id=found.account_id),
+            transaction(taken.merchant_id) as session,
+        ):
             _note(session, taken, found)
     except IntegrityError:
         raise Refused(Reason.TAKEN) from None

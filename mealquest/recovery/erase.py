@@ -2,7 +2,8 @@
 
 Every row of recovery goes. The shop's own books stay where it kept money of customers: wallets,
 payments, invoices and the audit belong to them and to the law, and name no merchant's person. A
-shop that kept nothing is closed with it.
+shop that kept nothing is closed with it. It leaves its alliance before: nobody is to be left with a
+wallet that a closed shop keeps.
 """
 
 from typing import Any, cast
@@ -10,7 +11,9 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Table, delete, func, select
 from sqlalchemy.orm import Session
 
+from mealquest.alliance import service as alliances
 from mealquest.core.db import TenantRow, transaction
+from mealquest.core.principal import SYSTEM
 from mealquest.identity import service as identity
 from mealquest.recovery import case_models, connect, models
 from mealquest.recovery.errors import StripeDidNot
@@ -36,6 +39,7 @@ def erase(merchant_id: str) -> ErasedView:
     known = one(merchant_id).stripe_connect_id
     if known and not connect.deauthorized(known):
         raise StripeDidNot("Stripe did not disconnect the account, nothing is erased")
+    alliances.end_all(merchant_id, SYSTEM)
     with transaction(merchant_id) as session:
         now = account(session, merchant_id, lock=True).stripe_connect_id
         if now not in {None, known}:

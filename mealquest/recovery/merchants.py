@@ -47,7 +47,7 @@ def own(merchant_id: str) -> OwnMerchantView:
 def create(form: NewMerchantForm, by: Principal) -> MerchantView:
     """A merchant with an empty shop; its owner signs in by `ownerPhone`, if one is given."""
     merchant_id = new_id("m").lower()
-    with transaction(merchant_id) as session:
+    with tenancy.opening(merchant_id) as session:
         name = form.name or merchant_id
         tenancy.create_merchant(session, merchant_id, name=name, budget_cap=BUDGET_CAP)
         identity.add_staff(

@@ -14,6 +14,7 @@ import structlog
 from flask import current_app
 
 from mealquest.core.db import platform_transaction, transaction
+from mealquest.core.everywhere import everywhere
 from mealquest.recovery import billing
 from mealquest.recovery import metering_queries as queries
 from mealquest.recovery.domain import BILLABLE, ReportStatus, TaskType, chain_key
@@ -51,7 +52,7 @@ def report(task: Task) -> Done:
         return Done("stripe_not_configured", next=following(task))
     run, has_more, give_up = _Run(StripeGateway.platform()), True, time.monotonic() + SHARE_S
     while has_more and not run.stopped and time.monotonic() < give_up and still_mine(task):
-        has_more = _round(run)
+        has_more = any(everywhere(lambda: _round(run)))
     goes_on = has_more and not run.stopped
     outcome = f"reported {run.reported}" + (f", stopped: {run.stopped}" if run.stopped else "")
     return Done(outcome, next=following(task, at_once=goes_on))
@@ -70,12 +71,18 @@ def following(task: Task, *, at_once: bool = False) -> NewTask:
 
 def late() -> int:
     """Mails that were sent more than a day ago and that Stripe's meter does not know of."""
+    return sum(everywhere(_late))
+
+
+def _late() -> int:
     with platform_transaction("the doctor asks for every merchant at once") as session:
         return queries.late(session)
 
 
 def _round(run: _Run) -> bool:
-    """Tell a few logs of each merchant. False: nothing is left for this run."""
+    """Tell a few logs of each merchant of one database. False: nothing is left for this run."""
+    if run.stopped:
+        return False
     with platform_transaction("usage of every merchant is told in turn") as session:
         found = queries.waiting(session, sorted(run.without))
     of: dict[str, list[Waiting]] = defaultdict(list)

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, text
-from sqlalchemy.orm import Session
 
 from mealquest.core.db import platform_transaction
+from mealquest.core.everywhere import everywhere
 
 MOST = 100_000
 
@@ -101,36 +101,44 @@ class Parked:
 
 
 def counts() -> tuple[int, int]:
-    """Tasks that wait, and that are worked on."""
+    """Tasks at home that wait, and that are worked on: health waits for no other database."""
     with platform_transaction("monitors ask for every merchant at once") as session:
         row = session.execute(_COUNTS, {"most": MOST}).one()
     return row[0], row[1]
 
 
 def by_type() -> list[Figure]:
-    with platform_transaction("operators look at every merchant's tasks") as session:
-        return _figures(session, _BY_TYPE)
+    return _added_up(everywhere(lambda: _figures(_BY_TYPE)))
 
 
 def by_merchant() -> list[Figure]:
-    with platform_transaction("operators look at every merchant's tasks") as session:
-        return _figures(session, _BY_MERCHANT)
+    return _added_up(everywhere(lambda: _figures(_BY_MERCHANT)))
 
 
 def parked(most: int) -> list[Parked]:
     """The newest tasks that wait for a person."""
-    with platform_transaction("operators look at every merchant's tasks") as session:
-        return [Parked(*row) for row in session.execute(_PARKED, {"most": most})]
+    found = [row for rows in everywhere(lambda: _rows(_PARKED, most)) for row in rows]
+    newest = sorted(found, key=_ended, reverse=True)
+    return [Parked(*tuple(row)) for row in newest[:most]]
 
 
 def overdue(most: int) -> Sequence[Row[Any]]:
     """Tasks that nobody took from the worker that lost them minutes ago."""
-    with platform_transaction("the doctor asks for every merchant at once") as session:
-        return session.execute(_OVERDUE, {"most": most}).all()
+    found = [row for rows in everywhere(lambda: _rows(_OVERDUE, most)) for row in rows]
+    return found[:most]
 
 
 def unvacuumed() -> list[str]:
     """Tables whose dead rows are not cleared as early as their throughput needs."""
+    return sorted({table for found in everywhere(_unvacuumed_here) for table in found})
+
+
+def _rows(statement: Any, most: int) -> Sequence[Row[Any]]:
+    with platform_transaction("operators look at every merchant's tasks") as session:
+        return session.execute(statement, {"most": most}).all()
+
+
+def _unvacuumed_here() -> list[str]:
     with platform_transaction("the doctor looks at the tables themselves") as session:
         found = {name: list(options) for name, options in session.execute(_OPTIONS)}
     return [
@@ -140,5 +148,21 @@ def unvacuumed() -> list[str]:
     ]
 
 
-def _figures(session: Session, statement: Any) -> list[Figure]:
-    return [Figure(*row) for row in session.execute(statement, {"most": MOST})]
+def _figures(statement: Any) -> list[Figure]:
+    return [Figure(*tuple(row)) for row in _rows(statement, MOST)]
+
+
+def _added_up(databases: list[list[Figure]]) -> list[Figure]:
+    """One figure for each state and name: the sum, and the age of the oldest anywhere."""
+    found: dict[tuple[str, str], Figure] = {}
+    for one in (figure for figures in databases for figure in figures):
+        known = found.get((one.state, one.name), Figure(one.state, one.name, 0, one.oldest_s))
+        oldest = max(known.oldest_s, one.oldest_s)
+        total = known.count + one.count
+        found[one.state, one.name] = Figure(one.state, one.name, total, oldest)
+    return list(found.values())
+
+
+def _ended(row: Row[Any]) -> tuple[bool, float, str, int]:
+    ended = row.completed_at
+    return ended is not None, ended.timestamp() if ended else 0.0, row.merchant_id, row.id

@@ -6,6 +6,7 @@ import structlog
 from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
+from mealquest.core.errors import Unavailable
 from mealquest.recovery import queue_figures
 from mealquest.recovery.domain import TaskType
 
@@ -39,7 +40,7 @@ def measure() -> None:
     _next_look = now + EVERY_S
     try:
         found = queue_figures.by_type()
-    except SQLAlchemyError as away:
+    except (SQLAlchemyError, Unavailable) as away:
         log.warning("queue not measured", error=type(away).__name__)
         return
     known = [kind.value for kind in TaskType]

@@ -32,11 +32,14 @@ class Task:
 
 _PROMOTE = text(
     """
+    WITH come AS MATERIALIZED (
+        SELECT merchant_id, id FROM scheduled_tasks
+         WHERE status = 'pending' AND NOT is_due AND run_at <= now()
+         ORDER BY run_at LIMIT :most FOR UPDATE SKIP LOCKED
+    )
     UPDATE scheduled_tasks AS t
        SET is_due = true
-      FROM (SELECT merchant_id, id FROM scheduled_tasks
-             WHERE status = 'pending' AND NOT is_due AND run_at <= now()
-             ORDER BY run_at LIMIT :most FOR UPDATE SKIP LOCKED) AS come
+      FROM come
      WHERE t.merchant_id = come.merchant_id AND t.id = come.id
     """
 )
@@ -168,16 +171,19 @@ _RELEASE = text(
 # Lost: its lease ran out, or it was begun so long ago that whoever renews its lease must hang.
 _RESCUE = text(
     """
+    WITH lost AS MATERIALIZED (
+        SELECT merchant_id, id FROM scheduled_tasks
+         WHERE status = 'running'
+           AND (lease_until < now()
+                OR coalesce(claimed_at, run_at) < now() - make_interval(secs => :longest))
+         LIMIT 1000 FOR UPDATE SKIP LOCKED
+    )
     UPDATE scheduled_tasks AS t
        SET status = CASE WHEN t.attempts >= :most THEN 'failed' ELSE 'pending' END,
            last_error = CASE WHEN t.attempts >= :most THEN 'abandoned' ELSE 'worker lost' END,
            completed_at = CASE WHEN t.attempts >= :most THEN now() END,
            is_due = t.attempts < :most, run_at = now(), lease_until = NULL, claim_token = NULL
-      FROM (SELECT merchant_id, id FROM scheduled_tasks
-             WHERE status = 'running'
-               AND (lease_until < now()
-                    OR coalesce(claimed_at, run_at) < now() - make_interval(secs => :longest))
-             LIMIT 1000 FOR UPDATE SKIP LOCKED) AS lost
+      FROM lost
      WHERE t.merchant_id = lost.merchant_id AND t.id = lost.id
     """
 )

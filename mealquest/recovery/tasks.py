@@ -22,7 +22,7 @@ LOOK_EVERY_S = 1.0
 _LIVE_WITH_A_KEY = text("status IN ('pending', 'running') AND dedupe_key IS NOT NULL")
 
 
-_next_look = 0.0  # of this process at the clock
+_next_look: dict[str, float] = {}  # of this process at the clock, by database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +170,7 @@ def claim(
     at least once a second, so that a queue which is never empty holds nobody's deadline up.
     """
     with platform_transaction("a worker serves every merchant") as session:
-        if _looks_at_the_clock():
+        if _looks_at_the_clock(session.info["place"].name):
             queue.promote(session)
         found = queue.claim(session, worker, after, most, lease_s)
         last = found
@@ -181,12 +181,11 @@ def claim(
     return found, max((one.merchant_id for one in last or found), default="")
 
 
-def _looks_at_the_clock() -> bool:
-    global _next_look
+def _looks_at_the_clock(place: str) -> bool:
     now = time.monotonic()
-    if now < _next_look:
+    if now < _next_look.get(place, 0.0):
         return False
-    _next_look = now + LOOK_EVERY_S
+    _next_look[place] = now + LOOK_EVERY_S
     return True
 
 

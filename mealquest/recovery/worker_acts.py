@@ -4,8 +4,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from mealquest.core.db import transaction
+from mealquest.core.db import databases, transaction
 from mealquest.core.errors import Conflict
+from mealquest.core.everywhere import one_after_another
+from mealquest.core.places import here
 from mealquest.recovery import queue_queries as queue
 from mealquest.recovery import recovered, task_acts, tasks, usage
 from mealquest.recovery import task_queries as queries
@@ -19,13 +21,13 @@ from mealquest.recovery.working import longest_s
 
 CODE_LENGTH = 3  # of a currency
 REPORTED = "the worker reported a failure"
-_after = ""  # where this process's next claim goes on, so that merchants take turns
+_after: dict[str, str] = {}  # where this process's next claim goes on, by database
 
 
 def claim(worker: str) -> Claimed:
     """One due task, kept for as long as a task may take: nobody renews this lease."""
-    global _after
-    found, _after = tasks.claim(worker, after=_after, most=1, lease_s=longest_s())
+    found: list[Task] = []
+    one_after_another(lambda: _claim_here(worker, found))
     if not found:
         return Claimed(task=None)
     (one,) = found
@@ -34,6 +36,13 @@ def claim(worker: str) -> Claimed:
         if row is None or row.claim_token != one.claim_token:
             return Claimed(task=None)
         return Claimed(task=ClaimedTask.of(row))
+
+
+def _claim_here(worker: str, found: list[Task]) -> bool:
+    place = here(databases()).name
+    after = _after.get(place, "")
+    found[:], _after[place] = tasks.claim(worker, after=after, most=1, lease_s=longest_s())
+    return bool(found)
 
 
 def complete(form: CompleteForm) -> TaskDone:

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from types import TracebackType
 
 import structlog
@@ -17,6 +18,8 @@ from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from mealquest.core.db import platform_transaction
+from mealquest.core.errors import Unavailable
+from mealquest.core.everywhere import everywhere
 from mealquest.recovery import queue_queries as queue
 from mealquest.recovery import running, tasks
 from mealquest.recovery.queue_queries import Task
@@ -46,7 +49,8 @@ class Held:
         self._guard = threading.Lock()
         self._over = threading.Event()
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        self._heart = threading.Thread(target=self._beat, args=(app,), daemon=True)
+        beat = copy_context().run  # in the database of the batch
+        self._heart = threading.Thread(target=beat, args=(self._beat, app), daemon=True)
 
     def __enter__(self) -> "Held":
         self._heart.start()
@@ -95,7 +99,7 @@ class Held:
         try:
             with platform_transaction("a batch holds tasks of several merchants") as session:
                 queue.renew(session, mine, self._lease_s)
-        except SQLAlchemyError as away:
+        except (SQLAlchemyError, Unavailable) as away:
             log.warning("leases not renewed", error=type(away).__name__)
 
 
@@ -170,6 +174,10 @@ def _give_back(held: Held) -> None:
 
 def rescue() -> int:
     """Take tasks from workers that died or hang; a rescue counts as an attempt."""
+    return sum(everywhere(_rescue))
+
+
+def _rescue() -> int:
     with platform_transaction("lost tasks of every merchant") as session:
         return queue.rescue(session, MOST_ATTEMPTS, longest_s())
 

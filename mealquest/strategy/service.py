@@ -4,8 +4,16 @@
 `drafting` normalises what a model wrote and `risk` weighs it, `proposals` stores and decides.
 """
 
+from mealquest.strategy import restoring
 from mealquest.strategy.agent.runtime import measure
-from mealquest.strategy.domain import BELL
+from mealquest.strategy.domain import (
+    BELL,
+    MOST_MESSAGES,
+    ConfigStatus,
+    MessageType,
+    ProposalStatus,
+    Speaker,
+)
 from mealquest.strategy.library import configs, is_local, is_sandbox, library, state_configs
 from mealquest.strategy.picking import pick
 from mealquest.strategy.plans import plan
@@ -30,7 +38,12 @@ from mealquest.strategy.turns import answer_due, has_due, propose, send
 
 __all__ = [
     "BELL",
+    "MOST_MESSAGES",
+    "ConfigStatus",
+    "MessageType",
     "NewProposal",
+    "ProposalStatus",
+    "Speaker",
     "add",
     "answer_due",
     "begin",
@@ -57,6 +70,7 @@ __all__ = [
     "purge_chats",
     "replay",
     "replay_again",
+    "restoring",
     "review",
     "send",
     "state_configs",

@@ -30,9 +30,12 @@ class Due(NamedTuple):
 
 _DECIDED = text(
     """
+    WITH due AS MATERIALIZED (
+        SELECT merchant_id, id FROM proposals WHERE thread_due_at <= now()
+         ORDER BY thread_due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    )
     UPDATE proposals AS t SET thread_due_at = now() + make_interval(secs => :lease)
-      FROM (SELECT merchant_id, id FROM proposals WHERE thread_due_at <= now()
-             ORDER BY thread_due_at LIMIT 1 FOR UPDATE SKIP LOCKED) AS due
+      FROM due
      WHERE t.merchant_id = due.merchant_id AND t.id = due.id
     RETURNING t.merchant_id, t.id
     """
@@ -40,13 +43,16 @@ _DECIDED = text(
 # A chat in which somebody is being answered waits for that: the answer would write again.
 _ENDED = text(
     """
+    WITH due AS MATERIALIZED (
+        SELECT d.merchant_id, d.id FROM strategy_sessions AS d
+         WHERE d.thread_due_at <= now()
+           AND NOT EXISTS (SELECT FROM strategy_turns AS l
+                            WHERE l.merchant_id = d.merchant_id AND l.session_id = d.id
+                              AND l.state IN ('WAITING', 'RUNNING'))
+         ORDER BY d.thread_due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    )
     UPDATE strategy_sessions AS t SET thread_due_at = now() + make_interval(secs => :lease)
-      FROM (SELECT d.merchant_id, d.id FROM strategy_sessions AS d
-             WHERE d.thread_due_at <= now()
-               AND NOT EXISTS (SELECT FROM strategy_turns AS l
-                                WHERE l.merchant_id = d.merchant_id AND l.session_id = d.id
-                                  AND l.state IN ('WAITING', 'RUNNING'))
-             ORDER BY d.thread_due_at LIMIT 1 FOR UPDATE SKIP LOCKED) AS due
+      FROM due
      WHERE t.merchant_id = due.merchant_id AND t.id = due.id
     RETURNING t.merchant_id, t.id
     """

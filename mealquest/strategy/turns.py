@@ -201,12 +201,15 @@ def shown(session: Session, turn: StrategyTurn) -> TurnView:
 
 _CLAIM = text(
     """
+    WITH due AS MATERIALIZED (
+        SELECT merchant_id, id FROM strategy_turns
+         WHERE state = 'WAITING' OR (state = 'RUNNING' AND lease_until <= now())
+         ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+    )
     UPDATE strategy_turns AS t
        SET state = 'RUNNING', attempts = attempts + 1,
            lease_until = now() + make_interval(secs => :lease)
-      FROM (SELECT merchant_id, id FROM strategy_turns
-             WHERE state = 'WAITING' OR (state = 'RUNNING' AND lease_until <= now())
-             ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) AS due
+      FROM due
      WHERE t.merchant_id = due.merchant_id AND t.id = due.id
     RETURNING t.merchant_id, t.id
     """

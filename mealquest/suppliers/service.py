@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from mealquest.core.money import Currency, Money
 from mealquest.core.principal import Principal
+from mealquest.suppliers import restoring
 from mealquest.suppliers.domain import OrderStatus
 from mealquest.suppliers.imports import apply as apply_import
 from mealquest.suppliers.imports import shown as shown_import
@@ -29,6 +30,7 @@ from mealquest.suppliers.verifying import EVENT, verify
 __all__ = [
     "EVENT",
     "HEADER",
+    "OrderStatus",
     "PartnerKey",
     "add_paid_order",
     "add_partner",
@@ -42,6 +44,7 @@ __all__ = [
     "new_partner",
     "partner_of_key",
     "partners",
+    "restoring",
     "revoke_key",
     "set_delivered",
     "set_invoiced",

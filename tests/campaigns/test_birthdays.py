@@ -17,6 +17,7 @@ from mealquest.core.clock import utc_now
 from mealquest.core.db import transaction
 from mealquest.identity import service as identity
 from mealquest.privacy import service as privacy
+from mealquest.tenancy import service as tenancy
 from tests.campaigns.shops import make_campaign, row_of, triggers_of
 from tests.factories.merchants import make_merchant
 from tests.factories.requests import MANAGER, OWNER
@@ -71,6 +72,14 @@ def test_what_nobody_looked_for_comes_at_most_three_days_late(merchant_id) -> No
     on_time = [on(merchant_id, day) for day in ("2027-01-04", "2027-01-03", "2026-12-31")]
     assert on_time == [0, 1, 0]
     assert triggers_of(merchant_id)[0].source.endswith(":2026")
+
+
+def test_a_freeze_puts_them_off_by_a_few_days(merchant_id) -> None:
+    born(merchant_id, "05-12")
+    for write_enabled, day, told in ((False, "2026-05-12", 0), (True, "2026-05-14", 1)):
+        with transaction(merchant_id) as session:
+            tenancy.set_switches(session, merchant_id, write_enabled=write_enabled)
+        assert on(merchant_id, day) == told
 
 
 def test_those_of_29_february_celebrate_on_the_28th_in_other_years(merchant_id) -> None:

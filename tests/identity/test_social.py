@@ -17,7 +17,7 @@ from mealquest.identity import social_gateway
 from mealquest.identity.forms import CustomerForm
 from mealquest.identity.models import Customer, SocialIdentity
 from mealquest.tenancy import service as tenancy
-from mealquest.tenancy.domain import TenantPolicy
+from mealquest.tenancy.domain import Limit, TenantPolicy
 from tests.factories.http import Client, assert_problem, bearer, client_of
 from tests.factories.merchants import make_merchant
 from tests.factories.requests import OWNER
@@ -424,6 +424,18 @@ def test_a_freeze_lets_known_people_in_and_nobody_new(enter) -> None:
     with transaction(SHOP) as session:
         rows = session.execute(select(AuditRow.details).where(AuditRow.status == "BLOCKED")).all()
     assert [row.details["policyCode"] for row in rows] == ["TENANT_WRITE_DISABLED"]
+
+
+def test_a_shop_can_limit_how_often_customers_sign_in(enter) -> None:
+    with transaction(SHOP) as session:
+        limits = {"CUSTOMER_SIGN_IN": Limit(1)}
+        tenancy.set_policy(session, SHOP, TenantPolicy(limits=limits))
+    for _ in range(2):
+        assert enter(WECHAT, "person", "n/a").status_code == 400  # which does not count
+    assert enter(WECHAT, "person", PHONE).status_code == 200
+    words = f"CUSTOMER_SIGN_IN quota exceeded for merchant {SHOP}"
+    assert_problem(enter(ALIPAY, "2088", PHONE), 429, words, "TENANT_RATE_LIMITED")
+    assert enter(WECHAT, "person", PHONE, shop=OTHER_SHOP).status_code == 200
 
 
 def test_whoever_left_is_never_found_again(client, enter) -> None:

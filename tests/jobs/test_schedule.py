@@ -38,7 +38,7 @@ def leader() -> int | None:
         return connection.scalar(text(f"{holds} AND database = {OURS}"), {"key": LEADER_LOCK})
 
 
-def test_a_duty_is_looked_at_when_it_is_its_turn_and_rung_when_there_is_work():
+def test_a_duty_is_looked_at_when_it_is_its_turn_and_rung_when_there_is_work(app):
     rung = Rung()
     due = [
         Duty("now", 0, lambda: True),
@@ -50,7 +50,7 @@ def test_a_duty_is_looked_at_when_it_is_its_turn_and_rung_when_there_is_work():
     assert rung.names == ["now", "rare", "now"]
 
 
-def test_while_redis_is_away_a_duty_may_do_its_work_here():
+def test_while_redis_is_away_a_duty_may_do_its_work_here(app):
     rung, worked = Rung(), []
     due = [Duty("here", 0, lambda: True, here=lambda: worked.append(1)), Duty("not", 0, lambda: 1)]
     tick(due, rung)

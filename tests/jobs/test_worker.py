@@ -3,6 +3,7 @@
 import signal
 import subprocess
 
+import httpx
 import pytest
 from sqlalchemy import func, select, update
 
@@ -10,6 +11,7 @@ from mealquest.core import messages
 from mealquest.core.bells import MOST_WAITING, Bells
 from mealquest.core.db import transaction
 from mealquest.core.messages import Message, MessageKind, MessageState, OutboundMessage
+from mealquest.engines.processes import choose_port
 from tests.fakes.sms import Behaviour, SmsEdge
 from tests.product.running import until
 
@@ -62,9 +64,11 @@ def test_told_to_stop_it_finishes_the_job_in_hand(start, edge):
     assert states() == [MessageState.SENT]
 
 
-def test_told_to_stop_while_it_waits_it_ends_at_once(start, bells):
-    worker = start("worker")
+def test_it_tells_its_figures_at_a_port_and_ends_at_once_when_told_to_stop(start, bells):
+    port = choose_port(None)
+    worker = start("worker", MQ_METRICS_PORT=port)
     until(lambda: worker_states(bells) == [b"idle"], "the worker waits")
+    assert "mealquest_jobs_total" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
     worker.process.send_signal(signal.SIGTERM)
     assert worker.ended(5) == 0
 

@@ -5,6 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from mealquest.alliance.domain import Act
+from mealquest.alliance.queries import add_act
 from mealquest.campaigns.queries import add_exposures
 from mealquest.core.db import transaction
 from mealquest.core.idempotency import KeyedRequest, request_hash
@@ -90,6 +92,8 @@ def full_customer(merchant_id: str) -> Guest:
     told = make_campaign(merchant_id, story, ("note", "neq", "x"), event="VISIT")
     with transaction(merchant_id) as session:
         add_exposures(session, merchant_id, made.uid, {told: False})
+        sent = {"by_merchant_id": merchant_id, "customer_id": made.uid, "terms": {}}
+        add_act(session, merchant_id, "m_partner", Act.PROFILE_SENT, **sent)
     trigger(row, "VISIT", note=f"{NAME} with {PHONE}")
     payable = waiting.external_payment.payable_amount
     return Guest(merchant_id, made.uid, waiting.payment_txn_id, payable)

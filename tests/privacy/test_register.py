@@ -22,6 +22,7 @@ def test_a_table_that_names_a_customer_is_shared_or_is_a_secret_or_fleeting():
         "customer_name_terms",
         "idempotency_keys",
         "privacy_export_chunks",
+        "shared_holds",
     }
 
 

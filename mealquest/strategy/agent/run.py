@@ -47,7 +47,7 @@ def store() -> Store:
     app = current_app
     with _one:
         if EXTENSION not in app.extensions:
-            url = app.config["SQLALCHEMY_DATABASE_URI"].replace("+psycopg", "", 1)
+            url = app.config["DIRECT_URL"].replace("+psycopg", "", 1)
             app.extensions[EXTENSION] = Store(url, app.config["MIGRATION_URL"])
     found: Store = app.extensions[EXTENSION]
     return found
