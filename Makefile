@@ -31,8 +31,8 @@ local-model: $(VENV)/.runtime ## install the small model of MQ_AI_PROVIDER=local
 test: $(VENV)/.dev ## run the whole suite in parallel on its own embedded engines
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
-nightly: $(VENV)/.dev ## 100,000 refunds for each property, 2,000 histories for the books, 200 killed workers (long)
-	@MQ_REFUND_CASES=100000 MQ_HISTORIES=2000 MQ_KILLS=200 $(BIN)/python -m pytest -n auto --timeout=0 tests/payments/test_refund_domain.py tests/payments/test_books.py tests/payments/test_outside_books.py tests/recovery/test_killed.py $(ARGS)
+nightly: $(VENV)/.dev ## 100,000 refunds for each property, 2,000 histories for the books, 200 killed workers, 100,000 tries at another shop, every route of a shop elsewhere, 138 broken moves (long)
+	@MQ_REFUND_CASES=100000 MQ_HISTORIES=2000 MQ_KILLS=200 MQ_ISOLATION_TRIES=100000 MQ_SETTLEMENT_DAYS=1000 MQ_ELSEWHERE=1 MQ_MOVES=69 $(BIN)/python -m pytest -n auto --timeout=0 tests/places/test_every_route.py tests/payments/test_refund_domain.py tests/payments/test_books.py tests/payments/test_outside_books.py tests/recovery/test_killed.py tests/alliance/test_settlement.py tests/isolation tests/tenancy/moves $(ARGS)
 
 lint: $(VENV)/.dev ## ruff (lint and format), mypy strict, import rules
 	@$(BIN)/ruff check .
@@ -53,7 +53,9 @@ bench: $(VENV)/.dev ## print the figures of docs/performance.md again
 	@$(BIN)/python -m bench.campaigns
 	@$(BIN)/python -m bench.replay
 	@$(BIN)/python -m bench.queue
+	@$(BIN)/python -m bench.moves
 	@$(BIN)/python -m bench.vitals
+	@$(BIN)/python -m bench.deploys
 
 db: $(VENV)/.runtime ## bring the database to the newest migration
 	@$(BIN)/flask --app app db upgrade

@@ -7,6 +7,11 @@ from flask import Flask
 from flask_migrate import Migrate
 
 from mealquest import cli, models  # noqa: F401 - registers every table
+from mealquest.alliance import service as alliances
+from mealquest.alliance.debt_views import feature as debts
+from mealquest.alliance.sync_views import feature as alliance_customers
+from mealquest.alliance.views import feature as alliance
+from mealquest.alliance.word_views import feature as alliance_words
 from mealquest.audit.views import feature as audit
 from mealquest.campaigns import service as campaigning
 from mealquest.campaigns.lift_word_views import feature as lift_words
@@ -17,6 +22,8 @@ from mealquest.campaigns.word_views import feature as campaign_words
 from mealquest.core import db as database
 from mealquest.core.bells import Bells
 from mealquest.core.crypto import Keyring
+from mealquest.core.database_settings import own_databases
+from mealquest.core.places import HOME
 from mealquest.core.settings import Settings
 from mealquest.core.telemetry import configure_logging
 from mealquest.engines.service import SandboxStripe
@@ -65,10 +72,15 @@ from mealquest.suppliers.import_views import feature as order_imports
 from mealquest.suppliers.partner_views import feature as partners
 from mealquest.suppliers.views import feature as suppliers
 from mealquest.suppliers.word_views import feature as supplier_words
+from mealquest.tenancy import service as tenants
 from mealquest.tenancy.contract_views import feature as contract
+from mealquest.tenancy.move_views import feature as migration
+from mealquest.tenancy.policy_views import feature as tenant_policy
 from mealquest.tenancy.views import feature as tenancy
+from mealquest.wallet import service as wallets
 from mealquest.wallet.holdings_views import feature as holdings
 from mealquest.wallet.ledger_views import feature as ledger
+from mealquest.wallet.moving_in_views import feature as moving_in
 from mealquest.wallet.top_up_views import feature as top_ups
 from mealquest.wallet.views import feature as wallet
 from mealquest.web import install as web
@@ -78,6 +90,8 @@ FEATURES = (
     audit,
     tenancy,
     contract,
+    tenant_policy,
+    migration,
     identity,
     staff,
     customer_codes,
@@ -88,6 +102,11 @@ FEATURES = (
     ledger,
     top_ups,
     holdings,
+    moving_in,
+    alliance,
+    alliance_customers,
+    alliance_words,
+    debts,
     state,
     payments,
     desk,
@@ -171,9 +190,11 @@ def create_app(
     app.config |= _stripe_of(settings, stripe)
     app.extensions["keyring"] = Keyring(settings.keyring)
     _connect(app, settings, db_url, admin_url, redis_url)
+    tenants.read_default_limits(app, settings)
     web.install(app, FEATURES, settings, redis_url, ROOT)
     install_sockets(app, settings, redis_url)
     states.install(app, STATE_SOURCES)
+    wallets.share_by(app, wallets.Agreements(alliances.scope_of, alliances.bring_customer))
     cli.install(app)
     return app
 
@@ -218,9 +239,9 @@ def _connect(app: Flask, settings: Settings, db_url: str, admin_url: str, redis_
         "connect_args": connect_args,
     }
     app.config["MIGRATION_URL"] = admin_url
+    app.config["MIGRATION_URLS"] = {HOME: (admin_url, db_url)} | own_databases(settings, db_url)
     app.config["DIRECT_URL"] = database.sqlalchemy_url(settings.db_direct_url or db_url)
-    own = {name: kept.url for name, kept in settings.tenant_databases.items()}
-    database.connect(app, own, settings.tenant_db_pool_max)
+    database.connect(app, settings.tenant_databases, settings.tenant_db_pool_max)
     Migrate(app, database.db, directory=str(ROOT / "migrations"))
     app.extensions["bells"] = Bells(redis_url)
-    database.ring_with(app.extensions["bells"].ring)
+    database.ring_with(app, app.extensions["bells"].ring)

@@ -5,11 +5,15 @@ from flask import Flask, current_app
 
 from mealquest.audit.cli import audit
 from mealquest.core.bells import QUEUES
+from mealquest.core.everywhere import in_turns
+from mealquest.core.telemetry import tell_figures
+from mealquest.legacy.cli import legacy
 from mealquest.onboarding.cli import demo, onboard_merchant
 from mealquest.ops.cli import doctor
 from mealquest.recovery.cli import tasks
 from mealquest.recovery.stripe_cli import stripe
 from mealquest.strategy.agent.cli import agent
+from mealquest.tenancy.moves.cli import tenant
 
 
 @click.command("worker")
@@ -26,6 +30,8 @@ def worker(burst: bool, queues: tuple[str, ...]) -> None:
     """Run background jobs."""
     from jobs.worker import work
 
+    if not burst:
+        _tell_figures()
     work(_app(), burst=burst, queues=queues)
 
 
@@ -34,6 +40,7 @@ def scheduler() -> None:
     """Ring the bells of due rows; any number may run, one leads."""
     from jobs.schedule import run
 
+    _tell_figures()
     run(_app())
 
 
@@ -60,10 +67,22 @@ def seal() -> None:
     """Encrypt names and phones that older versions left under no key of their customer's."""
     from mealquest.identity.service import seal_customers
 
-    total = 0
-    while sealed := seal_customers():
-        total += sealed
+    total = in_turns(seal_customers, rounds=10_000_000)
     click.echo(f"sealed {total} customers")
+
+
+@click.group("keys")
+def keys() -> None:
+    """The keyring of MQ_ENCRYPTION_KEYS."""
+
+
+@keys.command("turn")
+def turn() -> None:
+    """Seal again what lies under older keys; all zeros: nothing does any more."""
+    from jobs.housekeeping import turn_keys
+
+    for what, count in turn_keys().items():
+        click.echo(f"{count:8} {what}")
 
 
 def install(app: Flask) -> None:
@@ -73,14 +92,25 @@ def install(app: Flask) -> None:
         declared_routes,
         onboard_merchant,
         demo,
+        legacy,
         audit,
         doctor,
         customers,
+        keys,
         agent,
         tasks,
         stripe,
+        tenant,
     ):
         app.cli.add_command(command)
+
+
+def _tell_figures() -> None:
+    settings = _app().config["SETTINGS"]
+    try:
+        tell_figures(settings.bind_host, settings.metrics_port)
+    except OSError as refused:
+        raise click.ClickException(f"MQ_METRICS_PORT={settings.metrics_port}: {refused}") from None
 
 
 def _app() -> Flask:

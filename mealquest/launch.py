@@ -1,26 +1,35 @@
 """Find or start what the application stands on: for gunicorn, `flask` commands and `app.py`."""
 
 import atexit
+import json
 import signal
 import sys
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+import click
 import psycopg
 from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy.exc import DBAPIError
 
 from mealquest.application import create_app
-from mealquest.core.db import db
+from mealquest.core.database_settings import own_databases
+from mealquest.core.db import databases, db
+from mealquest.core.places import HOME
 from mealquest.core.settings import ConfigurationError, Profile, Settings, load
 from mealquest.engines.bootstrap import ensure_database
+from mealquest.engines.errors import DatabaseMissing
+from mealquest.engines.files import write_private
 from mealquest.engines.service import Endpoints, EngineError, SandboxStripe, running
+from mealquest.legacy import service as legacy
+from mealquest.legacy.service import LegacyRefused
 from mealquest.onboarding import demo
 
-CANNOT_START = (ConfigurationError, EngineError, psycopg.Error, DBAPIError)
+CANNOT_START = (ConfigurationError, EngineError, psycopg.Error, DBAPIError, LegacyRefused)
+LEGACY_REPORT = "legacy-import.json"
 
 
 def application() -> Flask:
@@ -70,7 +79,8 @@ class Servers:
 
 def servers(settings: Settings, found: Endpoints) -> Servers:
     db_url = _plain(settings.db_url) or found.db_url or ""
-    admin_url = _plain(settings.db_admin_url or settings.db_url) or found.admin_db_url or ""
+    own_login = settings.db_admin_url or settings.db_direct_url or settings.db_url
+    admin_url = _plain(own_login) or found.admin_db_url or ""
     database = urlsplit(db_url).path
     return Servers(
         db_url,
@@ -87,6 +97,8 @@ def create(settings: Settings, where: Servers, *, make_database: bool) -> Flask:
     """
     if make_database and settings.db_url and settings.db_auto_create:
         ensure_database(_plain(settings.db_admin_url) or where.admin_url, where.db_url)
+    if make_database and settings.db_auto_create:
+        _make_own(settings, where.db_url)
     return create_app(
         settings,
         db_url=where.db_url,
@@ -96,13 +108,52 @@ def create(settings: Settings, where: Servers, *, make_database: bool) -> Flask:
     )
 
 
-def prepare(app: Flask) -> None:
-    """Migrate, and in development load the demo data where there is no merchant yet."""
+def prepare(app: Flask) -> dict[str, str]:
+    """Migrate, and where there is no merchant yet bring in the old server's snapshot, if there is
+    one in this database; else, in development, load the demo data.
+
+    Returns why databases of merchants' own could not be migrated, by name: the others go on, and
+    these merchants hear that theirs is not available, until it is back and migrated.
+    """
     with app.app_context():
-        upgrade()
+        upgrade(x_arg=f"database={HOME}")
+        waiting = {
+            name: why
+            for name in app.config["MIGRATION_URLS"]
+            if name != HOME and (why := _not_migrated(name))
+        }
+        _bring_in_old(app.config["SETTINGS"])
         if app.config["SETTINGS"].profile is Profile.DEV and demo.is_wanted():
             demo.load()
-        db.engine.dispose()  # the processes that serve have pools of their own
+        databases().end()  # the processes that serve have pools of their own
+        db.engine.dispose()
+    return waiting
+
+
+def _bring_in_old(settings: Settings) -> None:
+    """Say what was brought in; everything that is different stands in a file."""
+    report = legacy.at_start()
+    if report is None:
+        return
+    told = settings.data_dir.absolute() / LEGACY_REPORT
+    told.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(told, json.dumps(report.as_json(), ensure_ascii=False, indent=2))
+    click.echo(f"{report.headline}; what is different stands in {told}")
+
+
+def _not_migrated(name: str) -> str | None:
+    try:
+        upgrade(x_arg=f"database={name}")
+    except CANNOT_START as failure:
+        return explain(failure)
+    return None
+
+
+def _make_own(settings: Settings, home_url: str) -> None:
+    """Create databases of merchants' own that are missing. One that does not answer may be down."""
+    for admin_url, url in own_databases(settings, home_url).values():
+        with suppress(psycopg.OperationalError, DatabaseMissing):
+            ensure_database(admin_url, url)
 
 
 def explain(failure: Exception) -> str:

@@ -1,8 +1,9 @@
 """Every table, imported once so that migrations and checks see the whole schema."""
 
+from mealquest.alliance import models as alliance
 from mealquest.audit import models as audit
 from mealquest.campaigns import models as campaigns
-from mealquest.core import idempotency, messages, outbox, placements
+from mealquest.core import idempotency, messages, outbox, placements, waiting
 from mealquest.core.db import Base
 from mealquest.identity import models as identity
 from mealquest.invoices import models as invoices
@@ -15,9 +16,11 @@ from mealquest.strategy import models as strategy
 from mealquest.suppliers import models as suppliers
 from mealquest.tenancy import models as tenancy
 from mealquest.wallet import models as wallet
+from mealquest.wallet import settlement_models as settlements
 
 __all__ = [
     "Base",
+    "alliance",
     "audit",
     "campaigns",
     "idempotency",
@@ -31,8 +34,10 @@ __all__ = [
     "realtime",
     "recovery",
     "recovery_cases",
+    "settlements",
     "strategy",
     "suppliers",
     "tenancy",
+    "waiting",
     "wallet",
 ]

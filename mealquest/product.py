@@ -168,7 +168,8 @@ class Product:
         quiet = {"log_level": "WARNING"} if self.settings.is_development else {}
         settings = self.settings.model_copy(update=quiet)
         app = create(settings, servers(settings, found), make_database=True)
-        prepare(app)
+        for name, why in prepare(app).items():
+            self._warn(f"the database of {name} is not ready, the others go on: {why}")
         return app
 
     def _point_sandbox(self, found: Endpoints) -> None:
@@ -233,6 +234,7 @@ class Product:
                 "http": self.url,
                 "db_url": where.db_url,
                 "admin_db_url": where.admin_url,
+                "tenant_dbs": self.settings.databases_line,
                 "redis_url": where.redis_url,
                 "sandbox_ai_url": model.base_url if model.is_sandbox else None,
                 "sandbox_stripe_url": found.stripe.url if found.stripe else None,

@@ -5,6 +5,7 @@ from pathlib import Path
 import redis
 from flask import Flask
 
+from mealquest.core.db import databases
 from mealquest.core.settings import Settings
 from mealquest.engines.service import Endpoints
 from mealquest.identity import service as identity
@@ -18,6 +19,7 @@ def text(app: Flask, found: Endpoints, *, log: Path | None) -> str:
         f"  MealQuest is ready: {settings.base_url}",
         "",
         f"  database   PostgreSQL, {_whose(found.db_url)}",
+        *_own_databases(app),
         f"  queue      Valkey/Redis, {_queue(app, found)}",
         f"  SMS        {_sms(settings)}",
         f"  mail       {_mail(settings)}",
@@ -39,6 +41,22 @@ def text(app: Flask, found: Endpoints, *, log: Path | None) -> str:
 
 def _whose(embedded_url: str | None) -> str:
     return "embedded" if embedded_url else "yours"
+
+
+def _own_databases(app: Flask) -> list[str]:
+    """Databases of merchants' own. One that is away holds nobody else up."""
+    settings: Settings = app.config["SETTINGS"]
+    with app.app_context():
+        down = {
+            name
+            for name in settings.tenant_databases
+            if (watch := databases().named(name).watch) and watch.look()
+        }
+        databases().end()
+    return [
+        f"             {name}: {address}{', NOT AVAILABLE' if name in down else ''}"
+        for name, address in settings.shown_databases.items()
+    ]
 
 
 def _queue(app: Flask, found: Endpoints) -> str:

@@ -7,7 +7,15 @@ from pathlib import Path
 from mealquest.engines.files import write_private
 
 NAME = "endpoints.json"
-KEYS = ("http", "db_url", "admin_db_url", "redis_url", "sandbox_ai_url", "sandbox_stripe_url")
+KEYS = (
+    "http",
+    "db_url",
+    "admin_db_url",
+    "tenant_dbs",  # merchants with a database of their own, and where it is
+    "redis_url",
+    "sandbox_ai_url",
+    "sandbox_stripe_url",
+)
 
 
 def write_endpoints(data_dir: Path, endpoints: Mapping[str, str | None]) -> None:

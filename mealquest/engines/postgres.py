@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mealquest.engines import postgres_conf, sockets
 from mealquest.engines.bootstrap import APP, ensure_roles
@@ -28,6 +29,7 @@ from mealquest.engines.processes import (
 from mealquest.engines.secrets_file import Secrets
 
 DATABASE = "mealquest"
+HOST = "127.0.0.1"
 OWNER = "mealquest_owner"
 SUPERUSER = "postgres"
 PROGRAM = "postgres"
@@ -57,6 +59,17 @@ class Postgres:
     @property
     def owner_url(self) -> str:
         return self._url(OWNER, self._secrets.owner_password)
+
+    def superuser_login(self, url: str) -> str | None:
+        """How the superuser comes in, by the private socket; None when `url` is of another one."""
+        port = postgres_conf.port_in(self._data)
+        asked = conninfo_to_dict(url)
+        if port is None or asked.get("port") != str(port) or asked.get("host") != HOST:
+            return None
+        if asked.get("password") not in (self._secrets.owner_password, self._secrets.app_password):
+            return None
+        directory = str(self._socket_directory())
+        return make_conninfo(host=directory, port=port, user=SUPERUSER, dbname=asked["dbname"])
 
     def is_up(self) -> bool:
         """Whether this very cluster lets the owner in: provisioned, and not a copy's server."""
@@ -211,7 +224,7 @@ class Postgres:
 
     def _url(self, user: str, password: str) -> str:
         port = postgres_conf.port_in(self._data)
-        return f"postgresql://{user}:{password}@127.0.0.1:{port}/{DATABASE}"
+        return f"postgresql://{user}:{password}@{HOST}:{port}/{DATABASE}"
 
 
 def _ensure_owner(connection: psycopg.Connection[Any]) -> None:

@@ -23,8 +23,10 @@ ALWAYS: dict[str, str | int] = {
     "password_encryption": "scram-sha-256",
     "shared_buffers": "128MB",
     "wal_level": "logical",  # merchants move to another server by logical replication
-    "max_wal_senders": 10,
-    "max_replication_slots": 10,
+    "max_wal_senders": 20,
+    "max_replication_slots": 20,
+    "max_logical_replication_workers": 12,  # one for each merchant whose old copy is kept
+    "max_worker_processes": 24,
     "max_slot_wal_keep_size": "1GB",  # a forgotten slot must not fill the disk
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -41,6 +43,7 @@ FAST: dict[str, str | int] = {
 # The superuser comes through the private socket only, everybody else with a password.
 HBA = """\
 local  all  postgres                trust
+local  replication  postgres        trust
 local  all  all                     scram-sha-256
 host   all  postgres  127.0.0.1/32  reject
 host   all  all       127.0.0.1/32  scram-sha-256

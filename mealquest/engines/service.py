@@ -29,6 +29,7 @@ __all__ = [
     "read_endpoints",
     "remove_endpoints",
     "running",
+    "superuser_login",
     "write_endpoints",
 ]
 
@@ -95,6 +96,18 @@ def running(
         finally:
             if use.is_ours() and use.try_exclusive():
                 engines.stop()
+
+
+def superuser_login(data_dir: Path, url: str) -> str | None:
+    """How the superuser of the embedded PostgreSQL that `url` is of comes in, on this machine.
+
+    By the private socket, which only the account of this process may use. None: `url` is of
+    another server than the one of `data_dir`.
+    """
+    home = Path(os.path.realpath(data_dir))
+    if not is_installation(home):
+        return None
+    return Postgres(home, Secrets.of(home)).superuser_login(url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,18 @@
 """The demo data: two merchants of one brand, their staff, three customers."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from flask import current_app
 from sqlalchemy.orm import Session
 
+from mealquest.alliance import service as alliances
 from mealquest.campaigns import service as campaigns
 from mealquest.campaigns.service import Limits, NewCampaign
 from mealquest.core.clock import utc_now
-from mealquest.core.db import transaction
+from mealquest.core.errors import MerchantUnavailable
 from mealquest.core.principal import BOOTSTRAP
 from mealquest.core.settings import Profile
 from mealquest.identity import service as identity
@@ -24,6 +27,8 @@ from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import MerchantExists, MerchantFacts
 
 __all__ = ["PEOPLE", "is_wanted", "load"]
+
+log = structlog.get_logger(__name__)
 
 PEOPLE = DEMO_PEOPLE
 CLUSTER = "cluster_fixture_brand"
@@ -127,12 +132,17 @@ def load() -> list[str]:
     """
     if current_app.config["SETTINGS"].profile is Profile.PROD:
         raise DemoDataRefused
-    return [shop.merchant_id for shop in (_STORE, _BISTRO) if _open(shop)]
+    opened = [shop.merchant_id for shop in (_STORE, _BISTRO) if _open(shop)]
+    stores = [_STORE.merchant_id, _BISTRO.merchant_id]
+    for merchant_id in stores:
+        with suppress(MerchantUnavailable):  # it waits for its database
+            alliances.set_first(merchant_id, cluster_id=CLUSTER, stores=stores, by=BOOTSTRAP)
+    return opened
 
 
 def _open(shop: Shop) -> bool:
     try:
-        with transaction(shop.merchant_id) as session:
+        with tenancy.opening(shop.merchant_id) as session:
             merchant = tenancy.create_merchant(
                 session,
                 shop.merchant_id,
@@ -158,6 +168,9 @@ def _open(shop: Shop) -> bool:
                 _add_welcome(session, shop.merchant_id)
                 _add_rainy_day(session, shop.merchant_id)
     except MerchantExists:
+        return False
+    except MerchantUnavailable:
+        log.warning("demo merchant waits for its database", merchant_id=shop.merchant_id)
         return False
     return True
 

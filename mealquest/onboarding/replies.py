@@ -1,7 +1,8 @@
 """What onboarding answers."""
 
+from mealquest.alliance.service import AllianceConfigView
 from mealquest.core.wire import Amount, Timestamp, View
-from mealquest.state.service import AllianceConfigView, StaffItem
+from mealquest.state.service import StaffItem
 
 
 class OnboardedMerchant(View):

@@ -7,6 +7,8 @@ from decimal import Decimal
 from flask import current_app
 from sqlalchemy.orm import Session
 
+from mealquest.alliance import service as alliances
+from mealquest.alliance.service import AllianceConfigView
 from mealquest.audit import service as audit
 from mealquest.core.clock import utc_now
 from mealquest.core.crypto import same
@@ -22,7 +24,7 @@ from mealquest.onboarding.replies import (
     OnboardedMerchant,
     OnboardedView,
 )
-from mealquest.state.service import AllianceConfigView, StaffItem
+from mealquest.state.service import StaffItem
 from mealquest.tenancy import service as tenancy
 from mealquest.tenancy.service import MerchantExists, MerchantFacts
 from mealquest.wallet import service as wallet
@@ -30,6 +32,7 @@ from mealquest.wallet.service import VoucherType
 
 ACTION = "MERCHANT_ONBOARD"
 GRANTED_BY = "onboarding"
+BEGUN = "merchant onboarded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def _require_secret(sent: str | None) -> None:
 
 
 def _create(merchant_id: str, plan: Plan) -> OnboardedView:
-    with transaction(merchant_id) as session:
+    with tenancy.opening(merchant_id) as session:
         merchant = tenancy.create_merchant(
             session,
             merchant_id,
@@ -145,6 +148,8 @@ def _create(merchant_id: str, plan: Plan) -> OnboardedView:
             add_guest(session, merchant_id, guest, merchant.currency, GRANTED_BY)
         audit.record(session, merchant_id, ACTION, BOOTSTRAP, {"seededUsers": len(plan.guests)})
         budget_used = wallet.budget_used(session, merchant_id)
+    with transaction() as session:  # at home, where it is read while the merchant moves
+        tenancy.note_migration(session, merchant_id, tenancy.Phase.IDLE, "INIT", BEGUN)
     return _view(merchant, plan, budget_used)
 
 
@@ -187,12 +192,5 @@ def _view(merchant: MerchantFacts, plan: Plan, budget_used: int) -> OnboardedVie
             owner_phone=plan.owner_phone,
         ),
         seeded_users=[guest.id for guest in plan.guests],
-        alliance_config=AllianceConfigView(
-            merchant_id=merchant.merchant_id,
-            cluster_id=merchant.cluster_id,
-            stores=[merchant.merchant_id],
-            wallet_shared=False,
-            tier_shared=False,
-            updated_at=merchant.onboarded_at,
-        ),
+        alliance_config=AllianceConfigView.of(alliances.alone(merchant)),
     )

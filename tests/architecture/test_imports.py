@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ORDER = """
     core engines audit tenancy identity web realtime wallet alliance state payments invoices
-    suppliers campaigns strategy recovery privacy onboarding sandbox ops
+    suppliers campaigns strategy recovery privacy onboarding legacy sandbox ops
 """
 INSIDE = "views service forms replies queries ledger gateway models domain errors"
 PACKAGES, MODULES = ORDER.split(), INSIDE.split()

@@ -16,6 +16,7 @@ BY_TIME = {
     "ix_scheduled_tasks_run_at",
 }
 APPEND_ONLY = {
+    "alliance_acts",
     "audit_log",
     "audit_seals",
     "invoice_refunds",

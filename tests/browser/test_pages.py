@@ -80,7 +80,9 @@ def examples(product) -> dict[str, str]:
         sale = api.post("/api/merchant/fire-sale", json={}).raise_for_status().json()
         vague = {"intent": "something nice"}
         plan = api.post("/api/merchant/strategy-proposals", json=vague).raise_for_status().json()
+        share_with_the_bistro(product, api)
     return partner | {
+        "store_id": "m_bistro",
         "receivable_id": owed,
         "campaign_id": sale["campaignId"],
         "proposal_id": "proposal_rainy",
@@ -102,6 +104,18 @@ def examples(product) -> dict[str, str]:
         "pay_token": links.pay_token("in_example"),
         "leave_token": links.leave_token(),
     }
+
+
+def share_with_the_bistro(product: Product, api: httpx.Client) -> None:
+    """The demo merchant keeps the wallets; the bistro takes a payment from one of them."""
+    token = product.token("OWNER", "staff_owner", "m_bistro")
+    theirs = httpx.Client(base_url=product.url, headers={"Authorization": f"Bearer {token}"})
+    with theirs:
+        for owner in (api, theirs):
+            owner.post("/api/merchant/alliance-config", json={"walletShared": True})
+        order = {"userId": CUSTOMER, "orderAmount": 1, "voucherId": "NONE"}
+        sent = {"Idempotency-Key": "at-the-bistro"}
+        theirs.post("/api/payment/verify", json=order, headers=sent).raise_for_status()
 
 
 def failed_invoice(product: Product) -> str:

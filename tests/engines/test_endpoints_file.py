@@ -11,6 +11,7 @@ def test_what_was_written_is_read_and_the_rest_is_null(tmp_path):
         "http": "http://127.0.0.1:3030",
         "db_url": "postgresql://a",
         "admin_db_url": None,
+        "tenant_dbs": None,
         "redis_url": None,
         "sandbox_ai_url": None,
         "sandbox_stripe_url": None,

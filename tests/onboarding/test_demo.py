@@ -3,8 +3,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from mealquest.alliance import service as alliances
 from mealquest.core.clock import utc_now
 from mealquest.core.db import Base, platform_transaction, transaction
+from mealquest.core.principal import Principal, Role
 from mealquest.core.settings import Profile
 from mealquest.identity import service as identity
 from mealquest.identity.forms import CustomersForm
@@ -57,6 +59,20 @@ def test_the_merchants():
     for merchant in (store, bistro):
         assert merchant.cluster_id == "cluster_fixture_brand"
         assert not merchant.kill_switch_enabled
+
+
+def test_the_alliance_is_loaded_once_and_stays_the_owners():
+    demo.load()
+    listed = ["m_store_001", "m_bistro"]
+    for merchant_id in listed:
+        found = alliances.config(merchant_id)
+        assert (found.cluster_id, found.stores) == ("cluster_fixture_brand", listed)
+        assert (found.wallet_shared, found.tier_shared) == (False, False)
+
+    owner = Principal(Role.OWNER, "staff_owner", "m_bistro")
+    alliances.leave("m_bistro", None, owner)
+    demo.load()
+    assert alliances.config("m_bistro").stores == ["m_bistro"]
 
 
 def test_the_customers():
