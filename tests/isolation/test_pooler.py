@@ -14,7 +14,7 @@ from sqlalchemy import text
 from jobs import housekeeping, outbox, wallet
 from jobs import payments as settling
 from mealquest.application import create_app
-from mealquest.core.db import connect_directly, db, platform_transaction, ring_with, transaction
+from mealquest.core.db import connect_directly, db, platform_transaction, transaction
 from mealquest.core.ids import new_id
 from mealquest.core.principal import Role
 from mealquest.core.settings import Profile, Settings
@@ -66,7 +66,6 @@ def pooled(app: Flask) -> Iterator[Pooled]:
         )
         other = create_app(settings, db_url=url, admin_url=direct, redis_url=bells._url)
         other.config["TESTING"] = True
-        ring_with(bells.ring)
         yield Pooled(other, url, str(conninfo_to_dict(url)["dbname"]))
         with other.app_context():
             db.engine.dispose()

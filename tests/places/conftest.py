@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from itertools import count
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -59,7 +60,7 @@ def line(app: Flask) -> Line:
 @pytest.fixture(scope="session")
 def two_databases(app: Flask, hot_tables: Flask, line: Line, servers, worker_id) -> Iterator[Flask]:
     home, hot = app.config["MIGRATION_URL"], hot_tables.config["MIGRATION_URL"]
-    login = conninfo_to_dict(hot)["user"]
+    login = urlsplit(hot).netloc.rpartition("@")[0]  # with its password, if it has one
     through = f"postgresql://{login}@127.0.0.1:{line.port}/{conninfo_to_dict(hot)['dbname']}"
     settings = Settings(
         _env_file=None,

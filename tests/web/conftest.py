@@ -63,7 +63,7 @@ def redis_url(servers, worker_id) -> str:
 @pytest.fixture(scope="session")
 def another(app: Flask, redis_url: str) -> Iterator[Callable[..., Flask]]:
     """Make more applications over the test's database; their connections are closed at the end."""
-    from mealquest.core.db import db, ring_with
+    from mealquest.core.db import db
 
     made = []
 
@@ -73,7 +73,6 @@ def another(app: Flask, redis_url: str) -> Iterator[Callable[..., Flask]]:
         settings = Settings(_env_file=None, **(USUAL | settings))
         other = create_app(settings, db_url=db_url, admin_url=db_url, redis_url=redis_url)
         other.config["TESTING"] = True
-        ring_with(app.extensions["bells"].ring)
         made.append(other)
         return other
 
