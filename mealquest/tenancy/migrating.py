@@ -8,6 +8,7 @@ from mealquest.tenancy import policy, queries
 from mealquest.tenancy.errors import MerchantNotFound
 from mealquest.tenancy.move_replies import (
     CutoverView,
+    MigrationStepView,
     MigrationView,
     MoveDoneView,
     MoveView,
@@ -16,7 +17,6 @@ from mealquest.tenancy.move_replies import (
     RequirementView,
     RollbackView,
     StatusView,
-    StepView,
 )
 from mealquest.tenancy.moves import acts, owner
 from mealquest.tenancy.moves.domain import Move, Report
@@ -46,10 +46,10 @@ def preflight(merchant_id: str) -> PreflightView:
     )
 
 
-def step(merchant_id: str, name: str, note: str, by: Principal) -> StepView:
+def step(merchant_id: str, name: str, note: str, by: Principal) -> MigrationStepView:
     """See `moves.owner.step`."""
     migration = owner.step(merchant_id, name, note, by)
-    return StepView(
+    return MigrationStepView(
         merchant_id=merchant_id,
         dedicated_db_attached=migration_status(merchant_id).is_apart,
         migration=MigrationView.of(migration),

@@ -131,7 +131,7 @@ class StatusView(View):
         )
 
 
-class StepView(View):
+class MigrationStepView(View):
     merchant_id: str
     dedicated_db_attached: bool
     migration: MigrationView

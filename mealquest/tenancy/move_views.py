@@ -10,13 +10,13 @@ from mealquest.tenancy import service
 from mealquest.tenancy.move_forms import NoteForm, StepForm
 from mealquest.tenancy.move_replies import (
     CutoverView,
+    MigrationStepView,
     MoveDoneView,
     MoveView,
     PreflightView,
     ReportView,
     RollbackView,
     StatusView,
-    StepView,
 )
 from mealquest.tenancy.moves.domain import FINAL, MoveState, Phase
 from mealquest.web.frame import Call, Face, Feature, Scope
@@ -100,7 +100,7 @@ def preflight(call: Call, form: NoInput) -> PreflightView:
     see_other=_to_page,
     flash=lambda view: _("Noted: %(phase)s.", phase=migration_phase(view.migration.phase)[0]),
 )
-def step(call: Call, form: StepForm) -> StepView:
+def step(call: Call, form: StepForm) -> MigrationStepView:
     """Freeze, realtime or phase by hand; this moves nothing."""
     return migrating.step(call.merchant_id, form.step, form.note, call.principal)
 

@@ -24,6 +24,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 # What stays in Latin letters on a Chinese page: names, codes (in capitals), ids and addresses.
 NAMES = """
+    cluster_fixture_brand
     MealQuest Stripe OpenAPI En English Chrome Linux Fixture Merchant User Friend Bistro Harbor
     Chen Yulan Zhou Ming Lin Xiaomei Henri Laurent Braised Beef Thirty Off Noodle House Corner
     Coffee Welcome Shift
