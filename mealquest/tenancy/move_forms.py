@@ -7,7 +7,7 @@ class NoteForm(Input):
     note: Line = ""
 
 
-class StepForm(NoteForm):
+class MigrationStepForm(NoteForm):
     """One of the contract's steps, in any case of letters."""
 
     step: Str = ""

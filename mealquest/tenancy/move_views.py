@@ -7,7 +7,7 @@ from pydantic import Field
 from mealquest.core.principal import Role
 from mealquest.core.wire import NoInput
 from mealquest.tenancy import service
-from mealquest.tenancy.move_forms import NoteForm, StepForm
+from mealquest.tenancy.move_forms import MigrationStepForm, NoteForm
 from mealquest.tenancy.move_replies import (
     CutoverView,
     MigrationStepView,
@@ -100,7 +100,7 @@ def preflight(call: Call, form: NoInput) -> PreflightView:
     see_other=_to_page,
     flash=lambda view: _("Noted: %(phase)s.", phase=migration_phase(view.migration.phase)[0]),
 )
-def step(call: Call, form: StepForm) -> MigrationStepView:
+def step(call: Call, form: MigrationStepForm) -> MigrationStepView:
     """Freeze, realtime or phase by hand; this moves nothing."""
     return migrating.step(call.merchant_id, form.step, form.note, call.principal)
 
