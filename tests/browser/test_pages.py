@@ -39,7 +39,7 @@ ALLOWED = re.compile(
     r"|\b(?:partner|ext_order|campaign|sku|tpl)_\w+"
     r"|\bFire sale: "  # named in the shop's language, which is English here
     r"|\b[a-z]+\.[a-z_]+\b|(?:/[\w.{}-]+)+"  # routes and paths
-    r"|\b[A-Z][a-z]+(?:[A-Z][a-z]+)+|[A-Z]\w+/[A-Z]\w+"  # schemas and time zones
+    r"|\bmealquest__\w+|\b[A-Z][a-z]+(?:[A-Z][a-z]+)+|[A-Z]\w+/[A-Z]\w+"  # schemas, time zones
 )
 LATIN, CHINESE = re.compile(r"[A-Za-z]{2,}"), re.compile(r"[\u4e00-\u9fff]")
 FOREIGN = {
